@@ -13,6 +13,7 @@ from ai_memory.reembed.plan.estimate import Load
 from ai_memory.reembed.scope import in_scope
 
 if TYPE_CHECKING:
+    from ai_memory.memory.row import MemoryRow
     from ai_memory.reembed.scope import Scope
     from ai_memory.stores.port import Reader, Snapshot
 
@@ -28,20 +29,35 @@ class Reading:
     count_tokens: Callable[[str], int] | None = None
 
 
-def measure_lengths(store: Reader, scope: Scope, reading: Reading) -> Lengths | None:
-    """Return how long the texts of all live rows in `scope` are, None where no row has a text."""
+class LengthsOfTexts:
+    """How long the texts of rows are, row by row."""
 
-    def read(snapshot: Snapshot) -> Lengths | None:
-        load, by_power, rows = Load(reading.max_tokens, reading.count_tokens), Counter[int](), 0
-        for row in snapshot.rows(target=None, only=scope):
-            if not row.live or not in_scope(row.namespace, scope) or not isinstance(found := examine(row), Document):
-                continue
-            before = load.tokens
-            load.add(found)
-            by_power[(load.tokens - before).bit_length()] += 1
-            rows += 1
-        exact = reading.count_tokens is not None
-        counts = dict(sorted(by_power.items()))
-        return Lengths(rows, load.tokens, counts, load.max_tokens, load.truncated, load.lost, exact) if rows else None
+    def __init__(self, reading: Reading) -> None:
+        """Begin with no row; texts are read as `reading` says."""
+        self._load = Load(reading.max_tokens, reading.count_tokens)
+        self._by_power = Counter[int]()
+        self._exact = reading.count_tokens is not None
 
-    return store.consistently(read)
+    def add(self, row: MemoryRow) -> None:
+        """Measure the text of a row, if it has one."""
+        if isinstance(found := examine(row), Document):
+            before = self._load.tokens
+            self._load.add(found)
+            self._by_power[(self._load.tokens - before).bit_length()] += 1
+
+    def add_all(self, store: Reader, scope: Scope) -> None:
+        """Measure the texts of all live rows in `scope`, in one state of the database."""
+
+        def read(snapshot: Snapshot) -> None:
+            for row in snapshot.rows(target=None, only=scope):
+                if row.live and in_scope(row.namespace, scope):
+                    self.add(row)
+
+        store.consistently(read)
+
+    def found(self) -> Lengths | None:
+        """Return how long they are, None where no row has a text."""
+        rows, load, counts = self._by_power.total(), self._load, dict(sorted(self._by_power.items()))
+        if not rows:
+            return None
+        return Lengths(rows, load.tokens, counts, load.max_tokens, load.truncated, load.lost, self._exact)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ai_memory.text.times import in_utc
+from ai_memory.text.window import Window, window_of
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 LONGEST_DURATION = 3650 * UNITS["d"]
@@ -66,6 +67,17 @@ def _rfc_3339(text: str) -> int | None:
     """Return the Unix milliseconds of an RFC 3339 time, also of one without seconds; None where it is none."""
     found = in_utc(WITHOUT_SECONDS.sub(r"\1:00\2", text))
     return round(datetime.fromisoformat(found).timestamp() * 1000) if found else None
+
+
+def window(text: str) -> Window:
+    """Return the window of each day that a text like `01:00-05:00` names.
+
+    Raises:
+        ArgumentTypeError: it names none, or one that is never open.
+    """
+    if found := window_of(text):
+        return found
+    raise argparse.ArgumentTypeError(f"{text!r} is not a window of the day; write 01:00-05:00, or 22:30-04:00")
 
 
 def past_time(text: str) -> int:

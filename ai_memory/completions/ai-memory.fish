@@ -51,7 +51,7 @@ function _shtab_ai_memory_using
 end
 
 set -g _shtab_ai_memory_commands init store import export get list delete recall evaluate backfill restore reembed 'reembed status' 'reembed history' 'reembed report' 'reembed verify' 'reembed quarantine' 'reembed approve' 'reembed pause' 'reembed unpause' 'reembed cancel' 'reembed rehearse' 'reembed switch' 'reembed rollback' 'reembed prune' uninstall-tables stats namespaces doctor model 'model export' config 'config show' 'config check' 'config init' completion help
-set -g _shtab_ai_memory_opts_with_value --backup --batch --concurrency --config --content --db --embedders --html --judgements --limit --log-file --log-format --max-cost --max-rows --max-runtime --max-tokens --metrics-file --namespace --on-end --order --priority --queries --reason --retry-for --run --sample --since --sleep-ms --sort --tag --tags --tier --title --until --wait --watch -T -c -n -p -t
+set -g _shtab_ai_memory_opts_with_value --api-key-file --backend --backup --base-url --batch --concurrency --config --content --db --dim --embedders --html --judgements --limit --log-file --log-format --max-cost --max-rows --max-runtime --max-tokens --metrics-file --model --namespace --on-end --order --priority --queries --reason --retry-for --run --sample --since --sleep-ms --sort --tag --tags --tier --title --until --wait --watch --window -T -c -n -p -t
 
 complete -c ai-memory -e
 complete -c ai-memory -f
@@ -181,6 +181,7 @@ complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l max-rows -x -d 'sto
 complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l max-tokens -x -d 'stop before more than N tokens are spent (exit 75)'
 complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l max-cost -x -d 'the same in money, at [embeddings].price_per_million_tokens'
 complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l max-runtime -x -d 'stop after this time, like 20m or 2h, and at most 10 s for requests in flight (exit 75)'
+complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l window -x -d 'work only from the one time to the other of each day, by the clock of this machine (exit 75)'
 complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l concurrency -x -d 'requests in flight (default: found by trial)'
 complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l embedders -x -d 'processes that load a local model, the cores divided among them (default: this one alone)'
 complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l retry-for -x -d 'how long to retry a request (120s)'
@@ -388,8 +389,13 @@ complete -c ai-memory -n '_shtab_ai_memory_using config check' -l config -xka "(
 complete -c ai-memory -n '_shtab_ai_memory_using config check' -l json -d 'print ONE JSON object on one line'
 complete -c ai-memory -n '_shtab_ai_memory_using config check' -s q -l quiet -d 'show no progress and no notes'
 complete -c ai-memory -n '_shtab_ai_memory_using config check' -s v -l verbose -d 'show more details, and the traceback of an error'
-complete -c ai-memory -n '_shtab_ai_memory_using config; and test $_shtab_ai_memory_npos -eq 0' -a init -d 'Write a configuration file with every setting explained, where there is none.'
+complete -c ai-memory -n '_shtab_ai_memory_using config; and test $_shtab_ai_memory_npos -eq 0' -a init -d 'Write a configuration file with every setting explained, where there is none; at a terminal it asks.'
 complete -c ai-memory -n '_shtab_ai_memory_using config init' -s h -l help -d 'show this help message and exit'
+complete -c ai-memory -n '_shtab_ai_memory_using config init' -l backend -x -d 'what gives texts their vectors: local, ollama, openai-compatible, a vendor'
+complete -c ai-memory -n '_shtab_ai_memory_using config init' -l base-url -x -d 'the address of the endpoint'
+complete -c ai-memory -n '_shtab_ai_memory_using config init' -l model -x -d 'the name of the model'
+complete -c ai-memory -n '_shtab_ai_memory_using config init' -l dim -x -d 'the width of the vectors'
+complete -c ai-memory -n '_shtab_ai_memory_using config init' -l api-key-file -x -d 'a file with the key in its first line; the key itself stands nowhere'
 complete -c ai-memory -n '_shtab_ai_memory_using config init' -l db -xka "(__fish_complete_path (commandline -ct))" -d 'the database file'
 complete -c ai-memory -n '_shtab_ai_memory_using config init' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'the configuration file'
 complete -c ai-memory -n '_shtab_ai_memory_using config init' -l json -d 'print ONE JSON object on one line'

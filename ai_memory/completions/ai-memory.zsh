@@ -37,7 +37,7 @@ _shtab_ai_memory_commands() {
 _shtab_ai_memory_config_commands() {
   local _commands=(
     check:'Tell what is wrong with the configuration file and where; exit 1 where something in it is ignored.'
-    init:'Write a configuration file with every setting explained, where there is none.'
+    init:'Write a configuration file with every setting explained, where there is none; at a terminal it asks.'
     show:'Show each setting and where it came from.'
   )
   _describe 'ai-memory config commands' _commands
@@ -134,6 +134,11 @@ _shtab_ai_memory_config_check_defaults_added=0
 
 _shtab_ai_memory_config_init_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--backend[what gives texts their vectors\: local, ollama, openai-compatible, a vendor]:NAME:"
+  "--base-url[the address of the endpoint]:URL:"
+  "--model[the name of the model]:NAME:"
+  "--dim[the width of the vectors]:N:"
+  "--api-key-file[a file with the key in its first line\; the key itself stands nowhere]:FILE:"
   "--db[the database file]:PATH:_files"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
@@ -349,6 +354,7 @@ _shtab_ai_memory_reembed_options=(
   "--max-tokens[stop before more than N tokens are spent (exit 75)]:N:"
   "--max-cost[the same in money, at \[embeddings\].price_per_million_tokens]:X:"
   "--max-runtime[stop after this time, like 20m or 2h, and at most 10 s for requests in flight (exit 75)]:DURATION:"
+  "--window[work only from the one time to the other of each day, by the clock of this machine (exit 75)]:HH:MM-HH:MM:"
   "--concurrency[requests in flight (default\: found by trial)]:N:"
   "--embedders[processes that load a local model, the cores divided among them (default\: this one alone)]:N:"
   "--retry-for[how long to retry a request (120s)]:DURATION:"

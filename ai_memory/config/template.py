@@ -1,6 +1,10 @@
-"""What `config init` writes: every setting with its meaning, none of them made."""
+"""What `config init` writes: every setting with its meaning, and none made but those that are asked for."""
 
 from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
 
 TEMPLATE = """\
 # The configuration of ai-memory. Take the "# " away before a setting to make it; what stands there is an example.
@@ -61,3 +65,14 @@ TEMPLATE = """\
 # backend = "local"
 # model = "all-MiniLM-L6-v2"
 """
+
+
+def filled(settings: Mapping[str, str | int]) -> str:
+    """Return the template in which these settings of [embeddings] are made."""
+    text = TEMPLATE
+    for name, value in settings.items():
+        # JSON writes a text as TOML reads it, but for the one control character that it leaves as it is.
+        made = f"{name} = {json.dumps(value, ensure_ascii=False)}".replace("\x7f", "\\u007f")
+        before, _, after = re.split(rf"^(# {name} = .*)$", text, maxsplit=1, flags=re.MULTILINE)
+        text = f"{before}{made}{after}"
+    return text

@@ -24,7 +24,7 @@ WAITS = f"Stopping after what is in flight, within {PATIENCE_S:.0f} s; send the 
 AS_AFTER_A_KILL = "all is as after a kill"
 """Told where a second signal ends the process."""
 
-MAX_RUNTIME = "max-runtime"
+MAX_RUNTIME, WINDOW = "max-runtime", "window"
 
 
 class Stop:
@@ -131,12 +131,12 @@ def stop_on_signals(stop: Stop, *, tell: bool = True, at_once: str = AS_AFTER_A_
 
 
 @contextmanager
-def stop_after(stop: Stop, seconds: float | None) -> Iterator[None]:
-    """Request the stop when the block has taken `seconds` (None: never)."""
+def stop_after(stop: Stop, seconds: float | None, reason: str = MAX_RUNTIME) -> Iterator[None]:
+    """Request the stop, for a reason, when the block has taken `seconds` (None: never)."""
     if seconds is None:
         yield
         return
-    timer = threading.Timer(seconds, stop.ask, (MAX_RUNTIME,), {"exit_code": 75})
+    timer = threading.Timer(seconds, stop.ask, (reason,), {"exit_code": 75})
     timer.daemon = True
     timer.start()
     try:

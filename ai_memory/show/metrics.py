@@ -7,17 +7,17 @@ left out: a 0 would be taken for a figure.
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from ai_memory.embed.usage import RequestClass
-from ai_memory.errors import AiMemoryError, RunHeld, UsageError
+from ai_memory.errors import AiMemoryError, RunHeld
 from ai_memory.memory.reason import Kind
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.events import Event, RequestsCounted, StartEnded
+from ai_memory.show.libraries import require
 from ai_memory.show.marked_file import begins_with
 
 if TYPE_CHECKING:
@@ -73,10 +73,9 @@ def require_installed() -> None:
     """Check that Prometheus' client is there.
 
     Raises:
-        UsageError: it is not.
+        UsageError: it is not, or cannot be loaded.
     """
-    if not importlib.util.find_spec("prometheus_client"):
-        raise UsageError("--metrics-file needs a library that is not installed: prometheus-client.", tip=INSTALL)
+    require("--metrics-file", "prometheus-client", INSTALL, "prometheus_client.core")
 
 
 class MetricsFile:

@@ -7,7 +7,6 @@ A figure is as wide as a phone shows without making its letters smaller.
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import logging
 import warnings
@@ -16,7 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
-from ai_memory.errors import UsageError
+from ai_memory.show.libraries import require
 from ai_memory.show.page import COLOURS
 from ai_memory.text.cleaning import one_line
 
@@ -62,10 +61,10 @@ def require_installed() -> None:
     """Check that matplotlib is there.
 
     Raises:
-        UsageError: it is not.
+        UsageError: it is not, or cannot be loaded.
     """
-    if not importlib.util.find_spec("matplotlib"):
-        raise UsageError("reembed report needs a library that is not installed: matplotlib.", tip=INSTALL)
+    modules = ("matplotlib", "matplotlib.figure", "matplotlib.backends.backend_svg")
+    require("reembed report", "matplotlib", INSTALL, *modules)
 
 
 def draw_pace(pace: Pace) -> str:

@@ -29,6 +29,18 @@ def agreed(question: str, stream: SafeStream, *, heed: Callable[[], None]) -> bo
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
+def asked(question: str, stream: SafeStream) -> str:
+    """Return what the user answers to a question on `stream`, without blanks around it.
+
+    Raises:
+        UsageError: no answer comes.
+    """
+    print(f"{question}:", end=" ", file=stream, flush=True)
+    if not (line := sys.stdin.readline()):
+        raise UsageError("Nothing was written.", tip="Answer, or give the flags that the questions stand for.")
+    return line.strip()
+
+
 def disclose(told: Iterable[str], question: str, console: Console, *, ask: bool, heed: Callable[[], None]) -> None:
     """Tell what is going to be done, also in quiet where somebody is there to `ask` whether it may be; see `agreed`.
 

@@ -12,6 +12,7 @@ from ai_memory.config.embedding import ADDRESS_KEYS, OTHER_KEYS, OUR_KEYS
 from ai_memory.config.template import TEMPLATE
 from ai_memory.config.unknown import TOP_KEYS
 from tests.commands.conftest import Cli
+from tests.support.command import Command
 from tests.support.fake_endpoint import FakeEndpoint
 from tests.support.small_disk import small_disk
 
@@ -26,7 +27,7 @@ def config(tmp_path: Path) -> Path:
 
 def test_a_new_file_explains_every_setting_and_makes_none(cli: Cli, config: Path) -> None:
     made = cli("--config", config, "config", "init", "--json").json
-    assert made == {"config": str(config), "created": True}
+    assert made == {"config": str(config), "created": True, "set": {}}
     assert tomllib.loads(config.read_text("utf-8")) == {"embeddings": {}}
     explained = set(re.findall(r"^# (\w+) = ", TEMPLATE, re.MULTILINE))
     assert explained == {*TOP_KEYS, *ADDRESS_KEYS, *OTHER_KEYS, *OUR_KEYS} - OF_THE_RUST_PROGRAM
@@ -145,3 +146,87 @@ def test_where_no_embedder_is_configured_none_can_be_asked(cli: Cli) -> None:
 def test_without_a_file_the_defaults_are_checked(cli: Cli, endpoint: FakeEndpoint) -> None:
     shown = cli("config", "check", "--json").json
     assert (shown["config"], shown["found"], shown["model"]) == (None, [], endpoint.behaviour.model)
+
+
+def test_flags_make_settings_and_every_other_one_stays_explained(cli: Cli, config: Path) -> None:
+    flags = (
+        "--backend",
+        "openai-compatible",
+        "--base-url",
+        "http://localhost:9/v1",
+        "--model",
+        'a "b" \\ é',
+        "--dim",
+        "8",
+    )
+    made = cli("--config", config, "config", "init", *flags, "--api-key-file", "~/key")
+
+    text = config.read_text("utf-8")
+    assert tomllib.loads(text)["embeddings"] == {
+        "backend": "openai-compatible",
+        "base_url": "http://localhost:9/v1",
+        "model": 'a "b" \\ é',
+        "dim": 8,
+        "api_key_file": "~/key",
+    }
+    assert text.count("\n") == TEMPLATE.count("\n")
+    assert made.out.endswith(
+        f"It sets backend, base_url, model, dim, api_key_file, then: ai-memory --config {config} config check --probe\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "told"),
+    [
+        (("--backend", "nosuch"), 3, "backend is 'nosuch'"),
+        (("--backend", "openai", "--base-url", "http://example.com/v1"), 3, "in plain text to another host"),
+        (("--backend", "openai", "--api-key-file", "sk-abcdefghijklmnopqrstuvwx"), 3, "looks like an API key"),
+        (("--model", "a\x7fb"), 3, "has a control character in it"),
+        (("--model", "a\udcffb"), 64, "A setting is not UTF-8"),
+        (("--dim", "0"), 64, "'0' is not a whole number"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_told_and_nothing_is_written(
+    cli: Cli, config: Path, flags: tuple[str, ...], code: int, told: str
+) -> None:
+    ran = cli("--config", config, "config", "init", *flags)
+
+    assert (ran.code, ran.out, ran.err.count("\n"), config.exists()) == (code, "", 1, False)
+    assert told in ran.err
+    assert "sk-abc" not in ran.err
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Command:
+    return Command(tmp_path / "m.db", {"AI_MEMORY_NO_CONFIG": "1"})
+
+
+def test_at_a_terminal_it_asks_for_what_no_flag_said(terminal: Command, config: Path) -> None:
+    typed = "nothing-like-it\nopenai\n\ntext-embedding-3-small\nwide\n512\n~/openai.key\n"
+    shown = terminal.on_terminal("--config", config, "config", "init", typed=typed)
+
+    assert shown.code == 0
+    assert "That is none of them." in shown.out
+    assert "The address of the endpoint [https://api.openai.com/v1]:" in shown.out
+    assert "That is no whole number from 1 to " in shown.out
+    assert tomllib.loads(config.read_text("utf-8"))["embeddings"] == {
+        "backend": "openai",
+        "model": "text-embedding-3-small",
+        "dim": 512,
+        "api_key_file": "~/openai.key",
+    }
+
+
+def test_a_local_model_is_asked_neither_for_an_address_nor_for_a_key(terminal: Command, config: Path) -> None:
+    shown = terminal.on_terminal("--config", config, "config", "init", "--model", "m", typed="\n\n")
+
+    assert shown.code == 0
+    assert ("address" in shown.out, "key" in shown.out, "The name of the model" in shown.out) == (False, False, False)
+    assert tomllib.loads(config.read_text("utf-8"))["embeddings"] == {"model": "m"}
+
+
+def test_who_gives_no_answer_gets_no_file(terminal: Command, config: Path) -> None:
+    shown = terminal.on_terminal("--config", config, "config", "init", typed="openai\n\x04")
+
+    assert (shown.code, config.exists()) == (64, False)
+    assert "Nothing was written." in shown.out

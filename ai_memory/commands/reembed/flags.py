@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ai_memory.commands.arguments import duration, money, named_path, point_in_time, sample_size, whole_number
+from ai_memory.commands.arguments import duration, money, named_path, point_in_time, sample_size, whole_number, window
 from ai_memory.commands.parser import add_global_flags, summed_up
 
 VERBS = {
@@ -38,6 +38,7 @@ OF_A_START = (
     "max_tokens",
     "max_cost",
     "max_runtime",
+    "window",
     "concurrency",
     "embedders",
     "retry_for",
@@ -62,7 +63,9 @@ NOT_GIVEN: Mapping[str, object] = {"retry_for": 120.0}
 """What an attribute is where its flag was not given, if that is neither None nor False nor 0."""
 OF_OBSERVERS = ("on_end", "metrics_file", "log_file", "log_format")
 """The flags by which others hear of a start."""
-OF_A_ROLLBACK = frozenset({"resume", "or_start", "dry_run", "yes", "batch", "max_rows", "max_runtime", *OF_OBSERVERS})
+OF_A_ROLLBACK = frozenset(
+    {"resume", "or_start", "dry_run", "yes", "batch", "max_rows", "max_runtime", "window", *OF_OBSERVERS}
+)
 """The flags that hold where a start goes on with a rollback."""
 OF_REQUESTS = frozenset({"max_tokens", "max_cost", "concurrency", "embedders", "retry_for", "wait"})
 """The flags that limit requests: where none is sent they hold by themselves."""
@@ -131,6 +134,12 @@ def _add_limits(add: Add) -> None:
         type=duration,
         metavar="DURATION",
         help="stop after this time, like 20m or 2h, and at most 10 s for requests in flight (exit 75)",
+    )
+    add(
+        "--window",
+        type=window,
+        metavar="HH:MM-HH:MM",
+        help="work only from the one time to the other of each day, by the clock of this machine (exit 75)",
     )
     add("--concurrency", type=whole_number(1, 256), metavar="N", help="requests in flight (default: found by trial)")
     add(

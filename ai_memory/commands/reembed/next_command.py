@@ -14,6 +14,7 @@ KEPT = (
     ("max_tokens", "--max-tokens", None, ""),
     ("max_cost", "--max-cost", None, ""),
     ("max_runtime", "--max-runtime", None, "s"),
+    ("window", "--window", None, ""),
     ("concurrency", "--concurrency", None, ""),
     ("embedders", "--embedders", None, ""),
     ("retry_for", "--retry-for", 120.0, "s"),

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ai_memory.config.settings import Settings
-    from ai_memory.reembed.inspect.status import Status
+    from ai_memory.reembed.plan.wanted import Wanted
     from ai_memory.show.console import Console
+    from ai_memory.vectors.target import Fingerprint
 
 
 def run_report(settings: Settings, console: Console, *, html: Path) -> int:
@@ -34,13 +35,13 @@ def run_report(settings: Settings, console: Console, *, html: Path) -> int:
     from ai_memory.commands.reembed.told_files import require_report_file
 
     require_report_file(html, settings)
-    file = database(settings, console.note)
+    file, wanted = database(settings, console.note), wanted_if_usable(settings)
     with file.read() as store:
         account = give_account(
             file,
             store,
-            wanted_if_usable(settings),
-            lambda status: _reading(settings, status),
+            wanted,
+            lambda target: _reading(settings, wanted, target),
             now_ms=SystemClock().now_ms(),
         )
     written = make_report(account).encode()
@@ -50,9 +51,9 @@ def run_report(settings: Settings, console: Console, *, html: Path) -> int:
     return 0
 
 
-def _reading(settings: Settings, status: Status) -> Reading:
-    """Return how the model of the run reads texts, as far as the configuration, where it is that model's, tells."""
-    if status.retargeted or not status.wanted.usable:
+def _reading(settings: Settings, wanted: Wanted, target: Fingerprint) -> Reading:
+    """Return how the model of a run reads texts, as far as the configuration, where it is that model's, tells."""
+    if wanted.differs_from(target.space, target.dim) or not wanted.usable:
         return Reading()
     try:
         return Reading(configured_target(settings.embedding).max_tokens, token_counter(settings.embedding))

@@ -44,8 +44,13 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
 def _start(args: argparse.Namespace, settings: Settings, console: Console, observe: Observer) -> int:
     from ai_memory.commands.reembed.contradictions import refuse_contradictions, refuse_for_rollback
+    from ai_memory.commands.reembed.time_limit import outside_window
 
     refuse_contradictions(args)
+    if outside := outside_window(args):
+        from ai_memory.commands.reembed.farewell import Farewell
+
+        return Farewell(args, settings, console).refusal(outside)
     if args.stamp_only:
         from ai_memory.commands.reembed import stamp
 
@@ -148,9 +153,10 @@ def _scope(args: argparse.Namespace) -> tuple[str, ...] | None:
 
 def _run_job(args: argparse.Namespace, settings: Settings, console: Console, observe: Observer) -> int:
     from ai_memory.commands.reembed.farewell import Farewell
+    from ai_memory.commands.reembed.time_limit import stop_in_time
     from ai_memory.embed.awaited import Awaited
     from ai_memory.errors import AiMemoryError
-    from ai_memory.reembed.stop import Stop, stop_after, stop_on_signals
+    from ai_memory.reembed.stop import Stop, stop_on_signals
 
     stop, awaited, farewell = Stop(), Awaited(), Farewell(args, settings, console)
     try:
@@ -159,7 +165,7 @@ def _run_job(args: argparse.Namespace, settings: Settings, console: Console, obs
         job = _job(args, settings, console, stop, awaited, observe)
         with (
             stop_on_signals(stop, tell=not console.quiet, at_once=farewell.at_once()),
-            stop_after(stop, args.max_runtime),
+            stop_in_time(args, stop),
             stop.patient(awaited.break_off),
         ):
             report = job.run()

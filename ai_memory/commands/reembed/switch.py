@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from ai_memory.clock import SystemClock
 from ai_memory.commands.reembed.leave import take_leave
+from ai_memory.commands.reembed.time_limit import stop_in_time
 from ai_memory.reembed.events import to_all
 from ai_memory.reembed.finish.back import Back, WentBack
 from ai_memory.reembed.finish.switch import Switch
 from ai_memory.reembed.inspect.report import RunReport
-from ai_memory.reembed.stop import Stop, stop_after, stop_on_signals
+from ai_memory.reembed.stop import Stop, stop_on_signals
 from ai_memory.reembed.tools import SweepTools
 from ai_memory.show.narrator import Narrator
 from ai_memory.show.progress import NoProgress, choose_progress
@@ -47,7 +48,7 @@ def run(
     file = database(settings.db.value, OpenOptions(heed=stop.heed, tell=progress.note))
     tools, back = SweepTools(clock, stop, to_all(Narrator(progress), observe)), getattr(args, "back", False)
     wait = not getattr(args, "no_wait", False)
-    with stop_on_signals(stop, tell=not console.quiet), stop_after(stop, args.max_runtime):
+    with stop_on_signals(stop, tell=not console.quiet), stop_in_time(args, stop):
         if back:
             return _show(Back(file, tools, wait=wait, max_rows=args.max_rows).run(), settings, console, farewell)
         accept = getattr(args, "accept_quarantined", False)

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from ai_memory.clock import SystemClock
 from ai_memory.commands.reembed.leave import take_leave
 from ai_memory.commands.reembed.plan_lines import refused_line
+from ai_memory.commands.reembed.time_limit import stop_in_time
 from ai_memory.reembed.events import to_all
 from ai_memory.reembed.finish.moving import PAGE_ROWS
 from ai_memory.reembed.finish.prune import Prune
 from ai_memory.reembed.finish.rollback import Rollback
 from ai_memory.reembed.finish.undoable import Undoable, find_undoable, name_runs
 from ai_memory.reembed.plan.refusal import held_up
-from ai_memory.reembed.stop import Stop, stop_after, stop_on_signals
+from ai_memory.reembed.stop import Stop, stop_on_signals
 from ai_memory.reembed.tools import SweepTools
 from ai_memory.show.narrator import Narrator
 from ai_memory.show.progress import NoProgress, choose_progress
@@ -46,7 +47,7 @@ def run_rollback(args: argparse.Namespace, settings: Settings, console: Console,
         max_rows=args.max_rows,
         run_id=_run_id(args),
     )
-    with stop_on_signals(stop, tell=not console.quiet), stop_after(stop, args.max_runtime):
+    with stop_on_signals(stop, tell=not console.quiet), stop_in_time(args, stop):
         report = job.run()
     return take_leave(report, settings, console)
 

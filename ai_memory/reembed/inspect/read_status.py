@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ai_memory.reembed.breaker import believed_until
 from ai_memory.reembed.inspect.condition import condition, work_on
 from ai_memory.reembed.inspect.status import Status
-from ai_memory.reembed.plan.census import Census, take_census
+from ai_memory.reembed.plan.census import NOBODY, Census, Listener, take_census
 from ai_memory.reembed.plan.outlook import NO_OUTLOOK, Outlook, outlook
 from ai_memory.reembed.plan.wanted import UNKNOWN, Wanted
 from ai_memory.reembed.recorded import recorded_run
@@ -23,12 +23,18 @@ if TYPE_CHECKING:
 
 
 def read_status(
-    database: Database, store: Reader, *, now_ms: int, wanted: Wanted = UNKNOWN, exact: bool = False
+    database: Database,
+    store: Reader,
+    *,
+    now_ms: int,
+    wanted: Wanted = UNKNOWN,
+    exact: bool = False,
+    listener: Listener = NOBODY,
 ) -> Status | None:
     """Return the status of the run begun last, None where none ever was.
 
-    `exact` has the rows counted anew; where the run has no counters, as in a file of an earlier release, or rows were
-    made stale after it was done, they are counted in any case.
+    `exact` has the rows counted anew, of which the `listener` hears; where the run has no counters, as in a file of an
+    earlier release, or rows were made stale after it was done, they are counted in any case.
     """
     run = recorded_run(store)
     if run is None:
@@ -37,7 +43,8 @@ def read_status(
     work = work_on(run, lock)
     # Against the target of the runs that it undoes, the rows say nothing of a rollback.
     exact = exact and run.undoes is None
-    census = take_census(store, target, run.scope, now_ms=now_ms) if exact or _must_count(run) else None
+    counts = exact or _must_count(run)
+    census = take_census(store, target, run.scope, now_ms=now_ms, listener=listener) if counts else None
     outside = _stale_outside(store, target, run, now_ms=now_ms) if exact else None
     left, kept = _is_left(run, census, outside), store.targets.previous.kept()
     way_back = _way_back(store, kept)

@@ -24,6 +24,7 @@ BY_REASON = {
     "churn": "texts are edited as fast as they are embedded",
     "rows left": "the endpoint breaks down over some rows",
     "budget too small": "its budget of tokens is too small for one row",
+    "window": "its --window closed",
     "rows outside": "rows of other namespaces are stale",
 }
 BY_CODE = {
@@ -36,7 +37,7 @@ BY_CODE = {
     77: "the endpoint refused the key",
     78: "the endpoint or the configuration has another target than the run",
 }
-BUDGETS = frozenset({"max-rows", "max-tokens", "max-cost", "max-runtime"})
+BUDGETS = frozenset({"max-rows", "max-tokens", "max-cost", "max-runtime", "window"})
 REMEDIES = {
     2: "configure an embedder",
     3: "correct the configuration",
@@ -51,7 +52,7 @@ ROWS_LEFT = "look at the text that the last failure names"
 
 def why(end: LastEnd) -> str:
     """Return the words for why a start ended."""
-    if end.reason in BUDGETS:
+    if end.reason in BUDGETS and end.reason not in BY_REASON:
         return f"--{end.reason} was used up"
     if end.exit_code > 128:
         return f"it was stopped by {end.reason}"

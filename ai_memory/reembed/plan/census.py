@@ -36,16 +36,27 @@ AT_ONCE = 128
 """How many vectors are looked at together."""
 
 
-def nobody() -> None:
-    """Tell nobody that rows are counted."""
-
-
 @dataclass(frozen=True, slots=True)
 class Means:
     """How a run works on what it finds: rows stamped as `stamp` are attested, rows in quarantine tried again."""
 
     stamp: Target | None = None
     retry_quarantined: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Who hears of rows while they are counted; None: nobody.
+
+    `stale` hears of every row that a run would try to embed, `live` of every row that counts, `block` again and again.
+    """
+
+    stale: Callable[[Document | Unfit], object] | None = None
+    live: Callable[[MemoryRow], object] | None = None
+    block: Callable[[], object] | None = None
+
+
+NOBODY = Listener()
 
 
 @dataclass(slots=True)
@@ -129,51 +140,58 @@ def take_census(
     *,
     now_ms: int,
     means: Means = Means(),
-    tell: Callable[[], object] = nobody,
+    listener: Listener = NOBODY,
 ) -> Census:
     """Return the census of the rows in `scope` against `target` (None: a target this file has never seen)."""
     traits = store.memories.traits
     return store.consistently(
-        lambda found: count_rows(found, traits, target, scope, now_ms=now_ms, means=means, tell=tell)
+        lambda found: count_rows(found, traits, target, scope, now_ms=now_ms, means=means, listener=listener)
     )
 
 
-def count_rows(  # noqa: PLR0913 - what is counted, as what, and who hears of it
+def count_rows(
     snapshot: Snapshot,
     traits: Traits,
     target: Fingerprint | None,
     scope: Scope,
     *,
     now_ms: int,
-    visit: Callable[[Document | Unfit], object] | None = None,
     means: Means = Means(),
-    tell: Callable[[], object] = nobody,
+    listener: Listener = NOBODY,
 ) -> Census:
     """Return the census of the rows in `scope` against `target`, in one state of the database.
 
-    `visit` hears of every row that a run by such `means` would try to embed: the stale ones; `tell` is called again and
-    again while rows are looked at.
+    What a run would try to embed is what one by such `means` would.
     """
     census = Census(began_at=now_ms)
     census.unaddressable = sum(count for name, count in snapshot.unaddressable() if in_scope(name, scope))
-    count = _Count(census, target, scope, traits, means)
+    count = _Count(census, target, scope, traits, means, listener.live)
     rows = snapshot.rows(target=target.id if target else None, only=scope)
     while block := list(islice(rows, AT_ONCE)):
-        tell()
+        if listener.block:
+            listener.block()
         sound = which_sound([row.embedding for row in block], target.dim) if target else repeat(None)
         for row, is_one in zip(block, sound, strict=False):
             if count.add(row, sound=is_one):
                 census.would_embed(row, text_to_embed(row))
-                if visit:
-                    visit(examine(row))
+                if listener.stale:
+                    listener.stale(examine(row))
     return census
 
 
 class _Count:
     """Counts the rows of one census."""
 
-    def __init__(self, census: Census, target: Fingerprint | None, scope: Scope, traits: Traits, means: Means) -> None:
-        self._census, self._target, self._traits = census, target, traits
+    def __init__(
+        self,
+        census: Census,
+        target: Fingerprint | None,
+        scope: Scope,
+        traits: Traits,
+        means: Means,
+        live: Callable[[MemoryRow], object] | None,
+    ) -> None:
+        self._census, self._target, self._traits, self._live = census, target, traits, live
         self._scope, self._means = scope, means
         self._swept: dict[bytes, str | None] = {}
 
@@ -187,6 +205,8 @@ class _Count:
         if not row.live:
             census.dead += 1
             return False
+        if self._live:
+            self._live(row)
         census.live_by_namespace[namespace] += 1
         census.with_vector += row.embedding is not None
         census.reads += row.reads

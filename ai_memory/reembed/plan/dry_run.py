@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ai_memory.reembed.plan.at_hand import Sorting
-from ai_memory.reembed.plan.census import Means, count_rows
+from ai_memory.reembed.plan.census import Listener, Means, count_rows
 from ai_memory.reembed.plan.decide import order_of, scope_of
 from ai_memory.reembed.plan.estimate import Estimate, Load, Probed, estimate
 from ai_memory.reembed.plan.in_doubt import InDoubt, in_doubt
@@ -108,7 +108,7 @@ def dry_run(
     def read(found: Snapshot) -> tuple[Preflight, Load]:
         load, known = Load(target.max_tokens, count_tokens), found.known(identity(target))
         sorting = Sorting(store, known, send=load.add, count_tokens=count_tokens)
-        census = count_rows(found, traits, known, scope, now_ms=now_ms, visit=sorting.visit, means=means)
+        census = count_rows(found, traits, known, scope, now_ms=now_ms, means=means, listener=Listener(sorting.visit))
         undo, beside = undo_bytes(options, run, census), staged_bytes(options, run, census, dim=target.dim)
         stored, at_hand = tuple(found.stored_spaces()), sorting.found
         return Preflight(

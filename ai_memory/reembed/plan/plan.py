@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ai_memory.reembed.plan.approval import unapproved
 from ai_memory.reembed.plan.at_hand import AtHand, Sorting
-from ai_memory.reembed.plan.census import Census, Means, count_rows
+from ai_memory.reembed.plan.census import Census, Listener, Means, count_rows
 from ai_memory.reembed.plan.decide import Action, Situation, decide, order_of, scope_of
 from ai_memory.reembed.plan.targets import find_target, has_unproven, known_fingerprint, told_width
 from ai_memory.reembed.plan.undo_room import staged_bytes, undo_bytes
@@ -121,7 +121,8 @@ def count(store: Reader, known: Fingerprint | None, scope: Scope, *, means: Mean
     def read(found: Snapshot) -> Found:
         sorting = Sorting(store, known)
         traits = store.memories.traits
-        census = count_rows(found, traits, known, scope, now_ms=now_ms, visit=sorting.visit, means=means or Means())
+        listener = Listener(sorting.visit)
+        census = count_rows(found, traits, known, scope, now_ms=now_ms, means=means or Means(), listener=listener)
         return census, sorting.found
 
     return store.consistently(read)

@@ -1,7 +1,8 @@
 """Keeps when a run wrote how many rows and how its starts ended, as events of the run, and reads them.
 
 A start is told by two events, its rows by one a second at most, and of a long run by one in two hundred parts of its
-age: a run of a week has less than two thousand. Nothing is decided by them, so what cannot be read is left out.
+age: a run of a week has less than two thousand. Of starts, ends and failures of the endpoint only the latest are kept.
+Nothing is decided by them, so what cannot be read is left out.
 """
 
 from __future__ import annotations
@@ -33,6 +34,15 @@ NOTE_END = f"""
     SELECT run_id, :now, '{ENDED}', json_object('rows', {ROWS}, 'code', :code, 'reason', :reason) FROM reembed_run
     WHERE run_id = :run_id
 """
+MOST_STARTS = 3_000
+"""Events of starts that a run keeps: those of a month of starts every half hour in which the endpoint fails."""
+OF_STARTS = ", ".join(f"'{kind}'" for kind in KINDS if kind != WRITTEN)
+FORGET_STARTS = f"""
+    DELETE FROM reembed_event WHERE run_id = :run_id AND kind IN ({OF_STARTS}) AND rowid <= (
+        SELECT rowid FROM reembed_event WHERE run_id = :run_id AND kind IN ({OF_STARTS})
+        ORDER BY rowid DESC LIMIT 1 OFFSET :most
+    )
+"""
 STARTED = "SELECT detail_json FROM reembed_event WHERE run_id = ? AND kind = 'started' LIMIT 1"
 NOTE_STORED = "UPDATE reembed_event SET detail_json = ? WHERE run_id = ? AND kind = 'started'"
 MOMENTS = f"""
@@ -56,6 +66,11 @@ def rows_written(run: Run) -> int:
 def note_rows(transaction: Transaction, run: Run, *, now_ms: int) -> None:
     """Note how many rows the run has written, unless that was noted a moment ago."""
     transaction.db.execute(NOTE_ROWS, {"now": now_ms, "run_id": run.run_id})
+
+
+def forget_starts(transaction: Transaction, run: Run) -> None:
+    """Drop what is told of the earliest starts of a run that has very many."""
+    transaction.db.execute(FORGET_STARTS, {"run_id": run.run_id, "most": MOST_STARTS})
 
 
 def note_end(transaction: Transaction, run: Run, *, exit_code: int, reason: str, now_ms: int) -> None:

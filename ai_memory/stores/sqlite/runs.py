@@ -189,6 +189,7 @@ def take_over(
     add_event(
         transaction, run.run_id, kind, now_ms=now_ms, detail={"pid": holder.pid, "rows": course.rows_written(run)}
     )
+    course.forget_starts(transaction, run)
     return read_run(transaction, run.run_id)
 
 

@@ -19,6 +19,7 @@ NOTHING_STALE = "nothing stale"
 FOUND = (
     f"SELECT detail_json FROM reembed_event WHERE run_id = ? AND kind = '{NOTHING_STALE}' ORDER BY rowid DESC LIMIT 1"
 )
+FORGET = f"DELETE FROM reembed_event WHERE run_id = ? AND kind = '{NOTHING_STALE}'"
 ADD = f"INSERT INTO reembed_event (run_id, at, kind, detail_json) VALUES (?, ?, '{NOTHING_STALE}', ?)"
 UNTOUCHED = """
     SELECT target FROM reembed_run AS complete
@@ -38,6 +39,7 @@ def note_nothing_stale(transaction: Transaction, target: int | None, space: str,
     """
     run_id = transaction.db.value(LATEST_OTHER, (target,))
     if run_id is not None and nothing_stale(transaction, run_id) != (space, dim):
+        transaction.db.execute(FORGET, (run_id,))
         transaction.db.execute(ADD, (run_id, now_ms, json.dumps({"space": space, "dim": dim})))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.show.test_metrics import Samples, samples
 from tests.support import files
 from tests.support.command import Command, kill, remote, wait_for
@@ -136,3 +137,15 @@ def test_without_the_library_one_line_says_what_to_type(watched: Watched, tmp_pa
 
     assert refused.code == 64
     assert refused.error.endswith('Type: pip install "prometheus-client>=0.22.0"')
+
+
+@pytest.mark.parametrize("fault", ["import not_there_at_all", "raise SystemError('of another Python')"])
+def test_with_a_broken_library_one_line_says_so(watched: Watched, tmp_path: Path, fault: str) -> None:
+    (tmp_path / "prometheus_client").mkdir()
+    (tmp_path / "prometheus_client" / "__init__.py").write_text(f"{fault}\n")
+    env = {**watched.command.env, "PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    refused = Command(watched.command.db, env).run("reembed", "--metrics-file", watched.path)
+
+    assert (refused.code, watched.written) == (64, 0)
+    assert "needs prometheus-client, which is installed and cannot be loaded (" in refused.error
+    assert refused.error.endswith('Type: pip install --force-reinstall "prometheus-client>=0.22.0"')

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ai_memory.show.page import MARK
+from tests.conftest import ROOT
 from tests.show.pages import tags, words
 from tests.support import files
 from tests.support.command import Command, kill, remote, wait_for
@@ -356,12 +357,7 @@ def test_a_page_is_written_while_a_run_works(command: Command, endpoint: FakeEnd
 def test_matplotlib_that_is_missing_is_named_before_anything_is_read(
     command: Command, html: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "sitecustomize.py").write_text(
-        "import sys, importlib.util\n"
-        "found = importlib.util.find_spec\n"
-        "importlib.util.find_spec = lambda name, *a: None if name == 'matplotlib' else found(name, *a)\n",
-        "utf-8",
-    )
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['matplotlib'] = None\n", "utf-8")
     without = Command(command.db, {**command.env, "PYTHONPATH": str(tmp_path)})
 
     answer = without.run("reembed", "report", "--html", html)
@@ -371,3 +367,17 @@ def test_matplotlib_that_is_missing_is_named_before_anything_is_read(
         "reembed report needs a library that is not installed: matplotlib. Type: pip install"
     )
     assert not html.exists()
+
+
+def test_matplotlib_that_is_broken_is_told_in_one_line(command: Command, html: Path, tmp_path: Path) -> None:
+    (tmp_path / "matplotlib").mkdir()
+    (tmp_path / "matplotlib" / "__init__.py").write_text("raise AttributeError('numpy has no longer\\nany bool8')\n")
+    broken = Command(command.db, {**command.env, "PYTHONPATH": f"{tmp_path}:{ROOT}"})
+
+    answer = broken.run("reembed", "report", "--html", html)
+
+    assert (answer.code, html.exists()) == (64, False)
+    assert answer.error == (
+        "reembed report needs matplotlib, which is installed and cannot be loaded (AttributeError: numpy has no longer "
+        'any bool8). Type: pip install --force-reinstall "matplotlib>=3.10.8"'
+    )

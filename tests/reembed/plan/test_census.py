@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ai_memory.memory.freshness import Document, Unfit
-from ai_memory.reembed.plan.census import Census, count_rows, take_census
+from ai_memory.reembed.plan.census import Census, Listener, count_rows, take_census
 from ai_memory.reembed.scope import in_scope, namespaces_in_scope
 from ai_memory.stores.sqlite.database import reading
 from ai_memory.stores.sqlite.store import Store
@@ -103,7 +103,8 @@ def test_the_visitor_hears_of_every_stale_row_and_no_other(work: Work) -> None:
 
     with work.store() as store:
         target, traits = known(store, work.embedder), store.memories.traits
-        store.consistently(lambda found: count_rows(found, traits, target, None, now_ms=NOW_MS, visit=heard.append))
+        listener = Listener(heard.append)
+        store.consistently(lambda found: count_rows(found, traits, target, None, now_ms=NOW_MS, listener=listener))
 
     assert {each.id: type(each) for each in heard} == {"id-001": Document, "id-002": Unfit}
 

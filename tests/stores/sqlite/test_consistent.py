@@ -9,7 +9,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from ai_memory.reembed.plan.census import count_rows, take_census
+from ai_memory.reembed.plan.census import Listener, count_rows, take_census
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.sqlite import walk
 from ai_memory.stores.sqlite.consistent import ATTEMPTS, CHUNK_ROWS, consistently
@@ -168,7 +168,7 @@ def test_a_census_without_a_log_keeps_no_writer_waiting(store: Store, told: list
             writer.commit()
 
     census = store.consistently(
-        lambda found: count_rows(found, store.memories.traits, None, None, now_ms=0, visit=visit)
+        lambda found: count_rows(found, store.memories.traits, None, None, now_ms=0, listener=Listener(visit))
     )
 
     assert (writer.refused, told) == (0, [])

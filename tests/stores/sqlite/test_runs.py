@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from ai_memory.errors import NotFinished, OperatorNeeded, StatementRefused
+from ai_memory.stores.course import TAKEN_OVER, WRITTEN
 from ai_memory.stores.holder import Holder
-from ai_memory.stores.sqlite import checkpoints, runs
+from ai_memory.stores.sqlite import checkpoints, course, runs
 from ai_memory.stores.sqlite.store import Store
 from ai_memory.stores.values import Breaker, Checkpoint, Counters, Run, Steps
 from ai_memory.vectors.target import Fingerprint
@@ -134,3 +135,17 @@ def test_the_latest_run_is_found_when_none_is_unfinished(store: Store, run: Run)
     latest = runs.recent_runs(store, 1)[0]
     assert latest is not None
     assert latest.run_id == run.run_id
+
+
+def test_of_very_many_starts_the_latest_are_kept_and_all_that_was_written(
+    store: Store, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(course, "MOST_STARTS", 3)
+    committed(store, runs.count, run, Counters(reembedded=1), written_at=NOW_MS)
+    for second in range(9):
+        run = committed(store, runs.take_over, run, OTHER, in_flight_limit=7, lost=100, now_ms=NOW_MS + second)
+
+    told = course.moments(store, run)
+    assert [each.at - NOW_MS for each in told if each.kind == TAKEN_OVER] == [6, 7, 8]
+    assert [each.rows for each in told if each.kind == WRITTEN] == [1]
+    assert event_kinds(store, run)[0] == "started"
