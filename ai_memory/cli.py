@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ai_memory import __version__
+from ai_memory.commands.failure import failure
 from ai_memory.commands.help import TOPICS
 from ai_memory.commands.parser import Parser, add_global_flags, summed_up
 from ai_memory.errors import WRITE_FAULTS, AiMemoryError, DataRefused, StorageFailed, UsageError
@@ -117,8 +118,7 @@ def _refused(error: AiMemoryError, args: argparse.Namespace) -> int:
         args.console.traceback(error)
     args.console.error(error.line(), exit_code=error.exit_code)
     if (args.json or "--json" in args.typed) and not args.console.shown.result:
-        values = {"error": error.line(), "exit_code": error.exit_code, "next": args.console.hints.command(error.tip)}
-        replace(args.console, json=True).result(values)
+        replace(args.console, json=True).result(failure(error, args.console.hints))
         _flush()
     return error.exit_code
 

@@ -11,8 +11,8 @@ from ai_memory.commands.left_out import tell_left_out, tell_unasked
 if TYPE_CHECKING:
     from ai_memory.actions.query_lines import QueryLine
     from ai_memory.actions.recall import Found
-    from ai_memory.commands.left_out import Teller
     from ai_memory.commands.query_embedders import Asked, QueryEmbedders
+    from ai_memory.commands.teller import Teller
     from ai_memory.memory.records import Hit
     from ai_memory.stores.memory_port import Library
 
