@@ -42,6 +42,7 @@ COMMANDS = {
     "namespaces": "show the namespaces with their counts",
     "doctor": "examine the database and its embedder",
     "model": "make the ONNX file of a local model, which then needs no torch",
+    "mcp": "serve memories and migrations to agents, by the Model Context Protocol on stdin and stdout",
     "config": "write, check or show the configuration",
     "completion": "print the script by which a shell completes this program's commands and options",
     "help": "show help on a command or a topic",
@@ -53,7 +54,7 @@ returns the exit code; `help` and `completion` have none, for they need no setti
 command is the one to run.
 """
 
-MODULES = {"import": "import_", "reembed": "reembed.run"}
+MODULES = {"import": "import_", "mcp": "mcp.run", "reembed": "reembed.run"}
 """The modules of commands that have not their command's name."""
 EXIT_INTERRUPTED = 130
 

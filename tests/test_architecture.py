@@ -90,6 +90,7 @@ LIBRARIES = (
     "openvino",
     "prometheus_client",
     "matplotlib",
+    "mcp",
 )
 LONGEST_MODULE = 350
 SQL = re.compile(
