@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ai_memory import __version__
+from ai_memory.commands.failure import failure
 from ai_memory.commands.help import TOPICS
 from ai_memory.commands.parser import Parser, add_global_flags, summed_up
 from ai_memory.errors import WRITE_FAULTS, AiMemoryError, DataRefused, StorageFailed, UsageError
@@ -42,6 +43,7 @@ COMMANDS = {
     "namespaces": "show the namespaces with their counts",
     "doctor": "examine the database and its embedder",
     "model": "make the ONNX file of a local model, which then needs no torch",
+    "mcp": "serve memories and migrations to agents, by the Model Context Protocol on stdin and stdout",
     "config": "write, check or show the configuration",
     "completion": "print the script by which a shell completes this program's commands and options",
     "help": "show help on a command or a topic",
@@ -53,7 +55,7 @@ returns the exit code; `help` and `completion` have none, for they need no setti
 command is the one to run.
 """
 
-MODULES = {"import": "import_", "reembed": "reembed.run", "uninstall-tables": "uninstall_tables"}
+MODULES = {"import": "import_", "mcp": "mcp.run", "reembed": "reembed.run", "uninstall-tables": "uninstall_tables"}
 """The modules of commands that have not their command's name."""
 EXIT_INTERRUPTED = 130
 
@@ -118,8 +120,7 @@ def _refused(error: AiMemoryError, args: argparse.Namespace) -> int:
         args.console.traceback(error)
     args.console.error(error.line(), exit_code=error.exit_code)
     if (args.json or "--json" in args.typed) and not args.console.shown.result:
-        values = {"error": error.line(), "exit_code": error.exit_code, "next": args.console.hints.command(error.tip)}
-        replace(args.console, json=True).result(values)
+        replace(args.console, json=True).result(failure(error, args.console.hints))
         _flush()
     return error.exit_code
 

@@ -91,6 +91,7 @@ LIBRARIES = (
     "prometheus_client",
     "matplotlib",
     "cryptography",
+    "mcp",
 )
 LONGEST_MODULE = 350
 SQL = re.compile(

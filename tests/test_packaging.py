@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from ai_memory.commands.completion import SHELLS
+from ai_memory.commands.mcp import run
 from ai_memory.embed.local import engine_onnx, engine_openvino, engine_torch
 from ai_memory.embed.stack import export
 from ai_memory.show import metrics, plots
@@ -100,7 +101,10 @@ def locked(name: str) -> dict[str, str]:
 
 
 def requirements(*extras: str) -> list[tuple[str, str]]:
-    """Return name and floor of each requirement of setup.cfg and of `extras`, of all extras where none is named."""
+    """Return name and versions of each requirement of setup.cfg and of `extras`, of all extras where none is named.
+
+    The versions are the floor, and what else is said of them.
+    """
     file = ConfigParser()
     file.read(ROOT / "setup.cfg", encoding="utf-8")
     of_extras = file["options.extras_require"]
@@ -134,7 +138,7 @@ def test_the_demo_installs_the_onnx_extra_and_no_torch_in_the_versions_of_the_ch
 
 def test_the_lowest_versions_that_are_tried_are_those_that_are_allowed() -> None:
     lowest = locked("requirements-lowest.lock")
-    floors = {name: floor for name, floor in requirements() if name in lowest}
+    floors = {name: floor.partition(",")[0] for name, floor in requirements() if name in lowest}
 
     assert {name: lowest[name] for name in floors} == floors
     assert {"apsw", "numpy", "requests", "tenacity", "tqdm", "urllib3", "sentence-transformers"} <= floors.keys()
@@ -155,6 +159,7 @@ def test_the_error_of_a_missing_library_names_the_floors_of_the_local_extra() ->
         (export.INSTALL, ("onnx", "onnxscript")),
         (metrics.INSTALL, ("prometheus-client",)),
         (plots.INSTALL, ("matplotlib",)),
+        (run.INSTALL, ("mcp",)),
     ],
 )
 def test_what_to_type_for_a_missing_library_names_the_floors_of_its_extra(line: str, names: tuple[str, ...]) -> None:

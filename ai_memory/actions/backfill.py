@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ai_memory.embed.probe import witness_bytes
@@ -30,12 +30,19 @@ LEAST_PAGE = 20
 
 def ids_without_vector(listing: Listing) -> list[str]:
     """Return the ids of the live memories without a vector, without those in ai-memory's own namespaces."""
-    found: list[str] = []
+    return list(_without_vector(listing))
+
+
+def lacks_vectors(listing: Listing) -> bool:
+    """Return whether there are such memories."""
+    return any(True for _ in _without_vector(listing))
+
+
+def _without_vector(listing: Listing) -> Iterator[str]:
     after: int | None = None
     while rows := listing.lacking_vectors(after=after, limit=ID_PAGE):
-        found += [memory_id for _, memory_id, namespace in rows if not is_substrate(namespace)]
+        yield from (memory_id for _, memory_id, namespace in rows if not is_substrate(namespace))
         after = rows[-1][0]
-    return found
 
 
 def fill(filling: Filling, ids: Sequence[str], workers: Workers, filled: Filled, *, batch: int) -> None:

@@ -21,6 +21,7 @@ from ai_memory.memory.records import Hit
 
 if TYPE_CHECKING:
     from ai_memory.actions.compare import Comparison, LeftOut
+    from ai_memory.actions.kept_vectors import KeptVectors
     from ai_memory.stores.memory_port import Library
     from ai_memory.stores.memory_port_reading import SearchReader
 
@@ -62,13 +63,14 @@ class Found:
     other_spaces: Mapping[str, int] = field(default_factory=dict)
 
 
-def recall(library: Library, query: Query) -> Found:
-    """Return the memories that fit the query best, from one snapshot of the file.
+def recall(library: Library, query: Query, kept: KeptVectors | None = None) -> Found:
+    """Return the memories that fit the query best, from one snapshot of the file, by vectors that were `kept` of it.
 
     Raises:
         WordIndexUnusable: there is no vector to search by, and the words cannot be searched.
     """
-    return library.store.consistently(lambda _: find(library.search, query))
+    search = kept.over(library) if kept else library.search
+    return library.store.consistently(lambda _: find(search, query))
 
 
 def find(search: SearchReader, query: Query) -> Found:

@@ -9,10 +9,11 @@ from ai_memory.actions.recall import Query, recall
 from ai_memory.commands.left_out import tell_left_out, tell_unasked
 
 if TYPE_CHECKING:
+    from ai_memory.actions.kept_vectors import KeptVectors
     from ai_memory.actions.query_lines import QueryLine
     from ai_memory.actions.recall import Found
-    from ai_memory.commands.left_out import Teller
     from ai_memory.commands.query_embedders import Asked, QueryEmbedders
+    from ai_memory.commands.teller import Teller
     from ai_memory.memory.records import Hit
     from ai_memory.stores.memory_port import Library
 
@@ -52,8 +53,8 @@ class Answer:
             teller.warn(f"searching by meaning alone: {self.found.without_words.line()}")
 
 
-def answer(library: Library, embedders: QueryEmbedders, query: QueryLine) -> Answer:
-    """Return what a library has for a query, of one state of it.
+def answer(library: Library, embedders: QueryEmbedders, query: QueryLine, kept: KeptVectors | None = None) -> Answer:
+    """Return what a library has for a query, of one state of it; `kept` are vectors from one query to the next.
 
     Raises:
         NotFound: the namespace was never seen.
@@ -61,9 +62,8 @@ def answer(library: Library, embedders: QueryEmbedders, query: QueryLine) -> Ans
     """
     library.listing.require_found(query.namespace)
     asked = embedders.ask(query.text)
-    return Answer(
-        query, asked, recall(library, Query(query.text, asked.vectors, query.namespace, query.limit or DEFAULT_LIMIT))
-    )
+    wanted = Query(query.text, asked.vectors, query.namespace, query.limit or DEFAULT_LIMIT)
+    return Answer(query, asked, recall(library, wanted, kept))
 
 
 def _values(hit: Hit) -> dict[str, object]:

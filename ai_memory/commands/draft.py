@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 
 from ai_memory.errors import UsageError
 from ai_memory.memory.records import DEFAULT_NAMESPACE, Draft, Value
@@ -38,6 +39,15 @@ def draft_of(args: argparse.Namespace) -> Draft:
         "tags": None if args.tags is None else compact([tag.strip() for tag in args.tags.split(",") if tag.strip()]),
         "priority": args.priority,
     }
+    return checked(values)
+
+
+def checked(values: Mapping[str, Value]) -> Draft:
+    """Return the memory that somebody wants stored; None says nothing of a column.
+
+    Raises:
+        UsageError: it is not UTF-8, or breaks a rule.
+    """
     given = {name: value for name, value in values.items() if value is not None}
     if broken := [name for name, value in given.items() if isinstance(value, str) and not is_text(value)]:
         raise UsageError(f"The memory's {broken[0]} is not UTF-8.", tip="Nothing was stored.")

@@ -14,10 +14,10 @@ from ai_memory.commands.answer import answer
 from ai_memory.commands.arguments import named_path
 from ai_memory.commands.choose_embedders import choose
 from ai_memory.commands.known_witness import local_ties, witness_of
-from ai_memory.commands.left_out import Once
 from ai_memory.commands.open_search import Doors, OpenSearch, open_search
 from ai_memory.commands.query_embedders import QueryEmbedders
 from ai_memory.commands.query_files import read_judged, with_judgement
+from ai_memory.commands.teller import Once
 from ai_memory.stores.opening import reading
 from ai_memory.text.amounts import counted
 

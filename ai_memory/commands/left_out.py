@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from ai_memory.actions.compare import LeftOut
 from ai_memory.errors import NoEmbedder
@@ -14,39 +13,10 @@ from ai_memory.text.amounts import counted
 if TYPE_CHECKING:
     from ai_memory.actions.recall import Found
     from ai_memory.commands.query_embedders import Asked
+    from ai_memory.commands.teller import Teller
 
 OTHER_WIDTH_TIP = " Set [embeddings].dim to the width they have, or go to the new one: ai-memory reembed --retarget"
 UNKNOWN_SPACE_TIP = " Name the embedder that made those of {space} in [embeddings.previous] of the config file."
-
-
-class Teller(Protocol):
-    """Who hears what is said, as a note or as a warning."""
-
-    def note(self, text: str, /) -> None:
-        """Hear what may be of interest."""
-
-    def warn(self, text: str, /) -> None:
-        """Hear what should not be so."""
-
-
-@dataclass(frozen=True, slots=True)
-class Once:
-    """Passes on what it hears to `teller`, nothing of it twice: much holds for many queries."""
-
-    teller: Teller
-    heard: set[str] = field(default_factory=set)
-
-    def note(self, text: str, /) -> None:
-        """See `Teller`."""
-        if text not in self.heard:
-            self.heard.add(text)
-            self.teller.note(text)
-
-    def warn(self, text: str, /) -> None:
-        """See `Teller`."""
-        if text not in self.heard:
-            self.heard.add(text)
-            self.teller.warn(text)
 
 
 def tell_unasked(asked: Asked, teller: Teller) -> None:

@@ -3,32 +3,20 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ai_memory.actions.query_lines import LONGEST, QueryLine, parse_query
 from ai_memory.commands.answer import Answer, answer
+from ai_memory.commands.failure import failure
 from ai_memory.commands.input_lines import lines, shown_name
-from ai_memory.commands.left_out import Once
+from ai_memory.commands.teller import Notes, Once
 from ai_memory.errors import DataRefused, NotFound, WordIndexUnusable
 
 if TYPE_CHECKING:
     from ai_memory.commands.open_search import OpenSearch
     from ai_memory.errors import AiMemoryError
     from ai_memory.show.console import Console
-
-
-@dataclass(slots=True)
-class _Notes:
-    """What is said of one answer."""
-
-    texts: list[str] = field(default_factory=list)
-
-    def note(self, text: str) -> None:
-        self.texts.append(text)
-
-    def warn(self, text: str) -> None:
-        self.texts.append(text)
 
 
 def answer_all(args: argparse.Namespace, search: OpenSearch, console: Console) -> int:
@@ -48,14 +36,14 @@ def answer_all(args: argparse.Namespace, search: OpenSearch, console: Console) -
         else:
             found = _answered(search, _completed(query, args))
         if isinstance(found, Answer):
-            notes = _Notes()
+            notes = Notes()
             found.tell(notes)
             found.tell(told)
             console.answer({"id": query.id, **found.values()}, {"notes": notes.texts})
         else:
             code = code or found.exit_code
             told.warn(found.line())
-            console.answer({"id": query.id}, _failure(found, console))
+            console.answer({"id": query.id}, failure(found, console.hints))
     return code
 
 
@@ -71,7 +59,3 @@ def _answered(search: OpenSearch, query: QueryLine) -> Answer | AiMemoryError:
 def _completed(query: QueryLine, args: argparse.Namespace) -> QueryLine:
     namespace = args.namespace if query.namespace is None else query.namespace
     return replace(query, namespace=namespace, limit=query.limit or args.limit)
-
-
-def _failure(error: AiMemoryError, console: Console) -> dict[str, object]:
-    return {"error": error.line(), "exit_code": error.exit_code, "next": console.hints.command(error.tip)}

@@ -11,7 +11,7 @@ from ai_memory.actions.compare import QueryVector
 from ai_memory.actions.unrelated import unrelated
 from ai_memory.commands.embedder_choice import Failure
 from ai_memory.commands.embedder_errors import EMBEDDER_ERRORS
-from ai_memory.embed.assemble import Queries
+from ai_memory.embed.assemble import Make, Queries, assemble
 from ai_memory.embed.terms import Ties
 
 if TYPE_CHECKING:
@@ -53,22 +53,26 @@ class QueryEmbedders:
         failures: Sequence[Failure],
         known: Sequence[KeptTarget] = (),
         ties: Callable[[EmbeddingSettings], Ties] = lambda _: Ties(),
+        *,
+        make: Make = assemble,
     ) -> None:
         """Ask `chosen`, the one in use first; `known` are targets whose witness the file may have.
 
-        `failures` are known without asking. `ties` are what each embedder is tied to.
+        `failures` are known without asking. `ties` are what each embedder is tied to, `make` is what makes it.
         """
         self._members = [
-            _Member(each, Queries(each.settings, ties(each.settings)), in_use=number == 0)
+            _Member(each, Queries(each.settings, ties(each.settings), make=make), in_use=number == 0)
             for number, each in enumerate(chosen)
         ]
         self._failures = tuple(failures)
         self._known = known
 
     @staticmethod
-    def of(chosen: Chosen, ties: Callable[[EmbeddingSettings], Ties] = lambda _: Ties()) -> QueryEmbedders:
-        """Return the embedders that were chosen for a file; `ties` are what each is tied to."""
-        return QueryEmbedders(chosen.choices, chosen.refused, chosen.known, ties)
+    def of(
+        chosen: Chosen, ties: Callable[[EmbeddingSettings], Ties] = lambda _: Ties(), *, make: Make = assemble
+    ) -> QueryEmbedders:
+        """Return the embedders that were chosen for a file; see `__init__` for `ties` and `make`."""
+        return QueryEmbedders(chosen.choices, chosen.refused, chosen.known, ties, make=make)
 
     def ask(self, text: str) -> Asked:
         """Return the vectors of a query: of endpoints all at the same time, of local models one after the other."""

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from ai_memory.actions.filled import Unfilled
     from ai_memory.commands.choose_writers import Writers
+    from ai_memory.commands.teller import Teller
     from ai_memory.config.embedding import EmbeddingSettings
-    from ai_memory.show.console import Console
     from ai_memory.stores.memory_port import Library
     from ai_memory.stores.port import Reader
     from ai_memory.stores.values import Run
@@ -42,25 +42,25 @@ def tell_stored_without(
     error: AiMemoryError,
     store: Reader,
     configured: EmbeddingSettings,
-    console: Console,
+    teller: Teller,
     *,
     wanted: Wanted = ANY,
 ) -> None:
     """Say that texts were stored without the `vectors` wanted: a warning, or a note where nobody needs any now."""
     without = f"without {wanted.named(vectors)}"
     if isinstance(error, NoEmbedder):
-        console.note(f"Stored {without}: {error.what}")
+        teller.note(f"Stored {without}: {error.what}")
     elif wanted.only_back:
         what = " ".join(f"{error.what} {error.when}".split())
-        console.note(f"Stored {without}, which only the way back needs: {what} After a switch back: {BACKFILL}")
+        teller.note(f"Stored {without}, which only the way back needs: {what} After a switch back: {BACKFILL}")
     else:
-        console.warn(_ended(f"stored {without}", error, store, configured))
+        teller.warn(_ended(f"stored {without}", error, store, configured))
 
 
-def tell_unknown(writers: Writers, store: Reader, configured: EmbeddingSettings, console: Console) -> None:
+def tell_unknown(writers: Writers, store: Reader, configured: EmbeddingSettings, teller: Teller) -> None:
     """Say of which spaces a text gets no vector, as it is not known, or not believed, who gives them."""
     for wanted, error in writers.unknown:
-        tell_stored_without("a vector", error, store, configured, console, wanted=wanted)
+        tell_stored_without("a vector", error, store, configured, teller, wanted=wanted)
 
 
 def namespaces_of(library: Library, ids: Collection[str]) -> set[str]:
@@ -69,9 +69,9 @@ def namespaces_of(library: Library, ids: Collection[str]) -> set[str]:
     return {str(each.values["namespace"]) for each in found if each}
 
 
-def tell_unproven(error: AiMemoryError, store: Reader, configured: EmbeddingSettings, console: Console) -> None:
+def tell_unproven(error: AiMemoryError, store: Reader, configured: EmbeddingSettings, teller: Teller) -> None:
     """Warn that what was written before could not be asked for again."""
-    console.warn(_ended(f"of the rows written last {UNPROVEN}", error, store, configured))
+    teller.warn(_ended(f"of the rows written last {UNPROVEN}", error, store, configured))
 
 
 def is_in_doubt(store: Reader, configured: EmbeddingSettings) -> bool:
@@ -142,9 +142,9 @@ def vectors_later(store: Reader, configured: EmbeddingSettings | None) -> str:
     return f"Later: {way_on(store, begin, now_ms=SystemClock().now_ms(), unlike=to_another(store, configured))}"
 
 
-def warn_of_rows(left: Sequence[Unfilled], console: Console, what: str = "vector") -> None:
+def warn_of_rows(left: Sequence[Unfilled], teller: Teller, what: str = "vector") -> None:
     """Name the memories that got no `what`, the first ones by id, the rest by number."""
     for each in left[:NAMED_ROWS]:
-        console.warn(f"no {what} for {printable(each.id)} in {printable(each.namespace)}: {each.message.rstrip('.')}.")
+        teller.warn(f"no {what} for {printable(each.id)} in {printable(each.namespace)}: {each.message.rstrip('.')}.")
     if len(left) > NAMED_ROWS:
-        console.warn(f"no {what} for {counted(len(left) - NAMED_ROWS, 'more memory')}.")
+        teller.warn(f"no {what} for {counted(len(left) - NAMED_ROWS, 'more memory')}.")

@@ -50,7 +50,7 @@ function _shtab_ai_memory_using
   test "$_shtab_ai_memory_cmdpath" = "$argv"
 end
 
-set -g _shtab_ai_memory_commands init store import export get list delete recall evaluate backfill restore reembed 'reembed status' 'reembed history' 'reembed report' 'reembed verify' 'reembed quarantine' 'reembed approve' 'reembed pause' 'reembed unpause' 'reembed cancel' 'reembed rehearse' 'reembed switch' 'reembed rollback' 'reembed prune' uninstall-tables stats namespaces doctor model 'model export' config 'config show' 'config check' 'config init' completion help
+set -g _shtab_ai_memory_commands init store import export get list delete recall evaluate backfill restore reembed 'reembed status' 'reembed history' 'reembed report' 'reembed verify' 'reembed quarantine' 'reembed approve' 'reembed pause' 'reembed unpause' 'reembed cancel' 'reembed rehearse' 'reembed switch' 'reembed rollback' 'reembed prune' uninstall-tables stats namespaces doctor model 'model export' mcp config 'config show' 'config check' 'config init' completion help
 set -g _shtab_ai_memory_opts_with_value --api-key-file --backend --backup --base-url --batch --concurrency --config --content --db --dim --embedders --html --judgements --limit --log-file --log-format --max-cost --max-rows --max-runtime --max-tokens --metrics-file --model --namespace --on-end --order --priority --queries --reason --retry-for --run --sample --since --sleep-ms --sort --tag --tags --tier --title --until --wait --watch --window -T -c -n -p -t
 
 complete -c ai-memory -e
@@ -367,6 +367,13 @@ complete -c ai-memory -n '_shtab_ai_memory_using model export' -l json -d 'print
 complete -c ai-memory -n '_shtab_ai_memory_using model export' -s q -l quiet -d 'show no progress and no notes'
 complete -c ai-memory -n '_shtab_ai_memory_using model export' -s v -l verbose -d 'show more details, and the traceback of an error'
 complete -c ai-memory -n '_shtab_ai_memory_using model export; and test $_shtab_ai_memory_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'the folder of its modules.json'
+complete -c ai-memory -n '_shtab_ai_memory_using; and test $_shtab_ai_memory_npos -eq 0' -a mcp -d 'Serve memories and migrations to agents, by the Model Context Protocol on stdin and stdout.'
+complete -c ai-memory -n '_shtab_ai_memory_using mcp' -s h -l help -d 'show this help message and exit'
+complete -c ai-memory -n '_shtab_ai_memory_using mcp' -l db -xka "(__fish_complete_path (commandline -ct))" -d 'the database file'
+complete -c ai-memory -n '_shtab_ai_memory_using mcp' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'the configuration file'
+complete -c ai-memory -n '_shtab_ai_memory_using mcp' -l json -d 'print ONE JSON object on one line'
+complete -c ai-memory -n '_shtab_ai_memory_using mcp' -s q -l quiet -d 'show no progress and no notes'
+complete -c ai-memory -n '_shtab_ai_memory_using mcp' -s v -l verbose -d 'show more details, and the traceback of an error'
 complete -c ai-memory -n '_shtab_ai_memory_using; and test $_shtab_ai_memory_npos -eq 0' -a config -d 'Write, check or show the configuration.'
 complete -c ai-memory -n '_shtab_ai_memory_using config' -s h -l help -d 'show this help message and exit'
 complete -c ai-memory -n '_shtab_ai_memory_using config' -l db -xka "(__fish_complete_path (commandline -ct))" -d 'the database file'

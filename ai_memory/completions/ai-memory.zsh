@@ -22,6 +22,7 @@ _shtab_ai_memory_commands() {
     import:'Store the memories of a file, all of them or none.'
     init:'Create an empty database.'
     list:'List memories.'
+    mcp:'Serve memories and migrations to agents, by the Model Context Protocol on stdin and stdout.'
     model:'Make the ONNX file of a local model, which then needs no torch.'
     namespaces:'Show the namespaces with their counts.'
     recall:'Search memories by words and by meaning.'
@@ -285,6 +286,18 @@ _shtab_ai_memory_list_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_ai_memory_list_defaults_added=0
+
+_shtab_ai_memory_mcp_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--db[the database file]:PATH:_files"
+  "--config[the configuration file]:PATH:_files"
+  "--json[print ONE JSON object on one line]"
+  {-q,--quiet}"[show no progress and no notes]"
+  {-v,--verbose}"[show more details, and the traceback of an error]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_ai_memory_mcp_defaults_added=0
 
 _shtab_ai_memory_model_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -655,6 +668,7 @@ _shtab_ai_memory() {
         import) _arguments -C -s $_shtab_ai_memory_import_options ;;
         init) _arguments -C -s $_shtab_ai_memory_init_options ;;
         list) _arguments -C -s $_shtab_ai_memory_list_options ;;
+        mcp) _arguments -C -s $_shtab_ai_memory_mcp_options ;;
         model) _shtab_ai_memory_model ;;
         namespaces) _arguments -C -s $_shtab_ai_memory_namespaces_options ;;
         recall) _arguments -C -s $_shtab_ai_memory_recall_options ;;

@@ -41,6 +41,9 @@ ENGINES = (AUTO, TORCH, ONNX, OPENVINO)
 """What computes a model on this machine."""
 PRECISIONS = (FLOAT32, BFLOAT16, INT8)
 MAX_TIMEOUT_S = 3_600
+BESIDE, AT_ONCE, OFF = "background", "blocking", "off"
+WHEN_STARTED = (BESIDE, AT_ONCE, OFF)
+"""When a server fills in missing vectors at its start: beside its work, before it, or not."""
 SECTION, PREVIOUS = "embeddings", "previous"
 OF_THE_EMBEDDER = frozenset(
     f"AI_MEMORY_EMBED_{name}" for name in ("BACKEND", "BASE_URL", "MODEL", "API_KEY", "BACKFILL_BATCH", "PRECISION")
@@ -87,6 +90,21 @@ def resolve(top: Table, environ: Mapping[str, str]) -> EmbeddingSettings:
         EmbedderInitFailed: a value that makes no sense, named with its file or variable.
     """
     return of_table(top, top.table(SECTION, EmbedderInitFailed), environ)
+
+
+def backfill_on_boot(top: Table) -> Sourced[str]:
+    """Return what the config file says of missing vectors at a server's start: one of WHEN_STARTED.
+
+    Raises:
+        EmbedderInitFailed: it says something else.
+    """
+    named = top.table(SECTION, EmbedderInitFailed).text("backfill_on_boot") or Sourced(BESIDE, "default")
+    if named.value not in WHEN_STARTED:
+        raise EmbedderInitFailed(
+            f"backfill_on_boot is {described(named.value)} ({named.source}).",
+            tip=f"It must be one of {', '.join(WHEN_STARTED)}.",
+        )
+    return named
 
 
 def resolve_previous(top: Table, environ: Mapping[str, str]) -> EmbeddingSettings | None:

@@ -111,6 +111,16 @@ class Settings:
         found = embedding_settings.resolve_previous(self.config, self.environ)
         return self.decide(found, self.db.value) if found else None
 
+    @property
+    def backfill_on_boot(self) -> Sourced[str]:
+        """When a server fills in missing vectors at its start; see `config.embedding`.
+
+        Raises:
+            EmbedderInitFailed: what is configured makes no sense.
+        """
+        self._require_read()
+        return embedding_settings.backfill_on_boot(self.config)
+
     def _require_read(self) -> None:
         if self.fault:
             raise EmbedderInitFailed(self.fault.what, tip=self.fault.tip) from self.fault

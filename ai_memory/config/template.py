@@ -60,6 +60,9 @@ TEMPLATE = """\
 # Texts of a page, which is committed as one.
 # backfill_batch = 100
 
+# When ai-memory mcp fills in missing vectors as it starts: background, blocking or off.
+# backfill_on_boot = "background"
+
 # The embedder of before, with the same settings: recall asks it as long as vectors of its model are there.
 # [embeddings.previous]
 # backend = "local"

@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 WorkT = TypeVar("WorkT")
 AnswerT = TypeVar("AnswerT")
+Make = Callable[["EmbeddingSettings", Terms, Ties], "ResilientEmbedder"]
+"""See `assemble`."""
 QUICK = RetryPolicy(retry_for=5.0, attempts=3, rate_for=5.0)
 """For somebody who waits: half of PERSON_WAITS, so that a last attempt can still be answered. Of 2026-11-23."""
 PERSON_WAITS = 10.0
@@ -67,16 +69,18 @@ def assemble(settings: EmbeddingSettings, terms: Terms | None = None, ties: Ties
     return chained(_core(_possible(settings, ties), terms, ties), terms, ties)
 
 
-def assemble_interactive(settings: EmbeddingSettings, ties: Ties | None = None) -> ResilientEmbedder:
+def assemble_interactive(
+    settings: EmbeddingSettings, ties: Ties | None = None, *, make: Make = assemble
+) -> ResilientEmbedder:
     """Return the configured embedder for somebody who waits: an endpoint has ten seconds, whatever it does.
 
-    A local model has the time it takes. The stop of `ties` is not heeded.
+    A local model has the time it takes. The stop of `ties` is not heeded. `make` is what makes it.
 
     Raises:
         NoEmbedder, EmbedderInitFailed: see `assemble`.
     """
     stop = Event()
-    embedder = assemble(settings, Terms(QUICK), replace(ties or Ties(), stop=stop))
+    embedder = make(settings, Terms(QUICK), replace(ties or Ties(), stop=stop))
     return embedder if settings.is_local else _time_limited(embedder, settings, stop)
 
 
@@ -86,10 +90,11 @@ class Queries:
     The embedder is made when it is first asked, and anew after an answer that did not come in time.
     """
 
-    def __init__(self, settings: EmbeddingSettings, ties: Ties | None = None) -> None:
+    def __init__(self, settings: EmbeddingSettings, ties: Ties | None = None, *, make: Make = assemble) -> None:
         """Keep the settings; nothing is made, loaded or sent yet. The stop of `ties` is not heeded."""
         self._settings = settings
         self._ties = ties or Ties()
+        self._make = make
         self._stop = Event()
         self._embedder: ResilientEmbedder | None = None
 
@@ -121,7 +126,7 @@ class Queries:
     def _made(self) -> ResilientEmbedder:
         if self._embedder is None or self._stop.is_set():
             self._stop = Event()
-            self._embedder = assemble(self._settings, Terms(QUICK), replace(self._ties, stop=self._stop))
+            self._embedder = self._make(self._settings, Terms(QUICK), replace(self._ties, stop=self._stop))
         return self._embedder
 
 

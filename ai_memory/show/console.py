@@ -100,15 +100,7 @@ class Console:
                 print(line, file=self.out)
 
     def _clean(self, values: Mapping[str, object]) -> dict[str, object]:
-        mask = Mask(self.keys())
-        return {name: masked(self._hinted(name, value), mask) for name, value in values.items()}
-
-    def _hinted(self, name: str, value: object) -> object:
-        if name not in HINTED:
-            return value
-        if isinstance(value, list | tuple):
-            return [self.hints(str(each)) for each in value]
-        return self.hints(value) if isinstance(value, str) else value
+        return cleaned(values, Mask(self.keys()), self.hints)
 
     def memories(self, values: Mapping[str, object], *lines: str, tables: Iterable[Table] | None = None) -> None:
         """Print what memories hold as it is: `values` with --json, else `lines` or `tables`, as `result` does."""
@@ -208,6 +200,19 @@ class SafeStream:
 def to_json(values: object) -> str:
     """Return `values` as JSON on one line: text as it is, what cannot be seen as escapes that a reader turns back."""
     return json_escaped(json.dumps(values, ensure_ascii=False, default=str))
+
+
+def cleaned(values: Mapping[str, object], mask: Mask, hints: Hints) -> dict[str, object]:
+    """Return values that we tell, with no key in them, and the commands that they name made to work as printed."""
+    return {name: masked(_hinted(name, value, hints), mask) for name, value in values.items()}
+
+
+def _hinted(name: str, value: object, hints: Hints) -> object:
+    if name not in HINTED:
+        return value
+    if isinstance(value, list | tuple):
+        return [hints(str(each)) for each in value]
+    return hints(value) if isinstance(value, str) else value
 
 
 def masked(value: object, mask: Mask) -> object:

@@ -244,6 +244,9 @@ class About(Protocol):
     def mark(self) -> Hashable:
         """Return what is another value as soon as somebody else has committed to it, or put another in its place."""
 
+    def lasts(self) -> float | None:
+        """Return for how many seconds the same memories live while nobody commits; None: for good, 0: not known."""
+
     def require_known(self) -> None:
         """Check that this program knows its schema well enough to write it.
 

@@ -16,8 +16,8 @@ from tests.support.command import Command
 from tests.support.fake_endpoint import FakeEndpoint
 from tests.support.small_disk import small_disk
 
-OF_THE_RUST_PROGRAM = {"url", "backfill_on_boot"}
-"""What is another name of a setting, and what only the Rust program reads."""
+SYNONYMS = {"url"}
+"""What is another name of a setting."""
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def test_a_new_file_explains_every_setting_and_makes_none(cli: Cli, config: Path
     assert made == {"config": str(config), "created": True, "set": {}}
     assert tomllib.loads(config.read_text("utf-8")) == {"embeddings": {}}
     explained = set(re.findall(r"^# (\w+) = ", TEMPLATE, re.MULTILINE))
-    assert explained == {*TOP_KEYS, *ADDRESS_KEYS, *OTHER_KEYS, *OUR_KEYS} - OF_THE_RUST_PROGRAM
+    assert explained == {*TOP_KEYS, *ADDRESS_KEYS, *OTHER_KEYS, *OUR_KEYS} - SYNONYMS
 
 
 def test_on_a_full_disk_the_file_is_named_and_nothing_is_left_of_it(cli: Cli, tmp_path: Path) -> None:

@@ -813,6 +813,16 @@ class AboutSuite:
             subject.edit("id-000", "edited again")
             assert len({first, second, library.about.mark()}) == 3
 
+    def test_it_tells_for_how_long_the_same_memories_live(self, subject: MemorySubject) -> None:
+        with subject.read() as library:
+            assert library.about.lasts() is None
+            subject.set_column("id-000", "expires_at", "2020-01-01T00:00:00Z")
+            assert library.about.lasts() is None
+            subject.set_column("id-001", "expires_at", "2999-01-01T00:00:00+00:00")
+            assert (library.about.lasts() or 0) > 10**9
+            subject.set_column("id-002", "expires_at", "once upon a time")
+            assert library.about.lasts() == 0
+
     def test_one_that_was_made_by_opening_it_says_so(self, subject: MemorySubject) -> None:
         with subject.created() as library:
             assert library.about.created

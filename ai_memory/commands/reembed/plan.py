@@ -14,8 +14,11 @@ from ai_memory.reembed.plan.ask_target import ask_target
 from ai_memory.reembed.plan.dry_run import dry_run
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ai_memory.config.settings import Settings
     from ai_memory.reembed.options import Options
+    from ai_memory.reembed.plan.dry_run import DryRun
     from ai_memory.show.console import Console
 
 
@@ -26,12 +29,7 @@ def run_plan(settings: Settings, console: Console, *, options: Options, ask: boo
     person waits.
     """
     tell_planned(settings, console)
-    target, count = configured_target(settings.embedding), token_counter(settings.embedding)
-    file = database(settings, console.note)
-    with file.read() as store:
-        embedder = assemble_interactive(settings.embedding) if ask else None
-        probed = ask_target(store, embedder, retarget=options.retarget) if embedder else None
-        found = dry_run(file, store, target, options, now_ms=SystemClock().now_ms(), count_tokens=count, probed=probed)
+    found = planned(settings, options, console.note, ask=ask)
     for line in preflight_lines(found.preflight, doubted=False):
         console.err.line(line)
     needed = needs(settings.embedding, embedders)
@@ -39,3 +37,13 @@ def run_plan(settings: Settings, console: Console, *, options: Options, ask: boo
         console.err.line(line)
     console.result({**found.values(), **embedders_values(needed)}, *dry_run_lines(found))
     return 0
+
+
+def planned(settings: Settings, options: Options, tell: Callable[[str], None], *, ask: bool = False) -> DryRun:
+    """Return what a run would do; see `run_plan`, and `dry_run`, which also says what is raised."""
+    target, count = configured_target(settings.embedding), token_counter(settings.embedding)
+    file = database(settings, tell)
+    with file.read() as store:
+        embedder = assemble_interactive(settings.embedding) if ask else None
+        probed = ask_target(store, embedder, retarget=options.retarget) if embedder else None
+        return dry_run(file, store, target, options, now_ms=SystemClock().now_ms(), count_tokens=count, probed=probed)

@@ -44,10 +44,15 @@ def preflight_lines(told: Preflight, *, copied: bool = False, doubted: bool = Tr
     computed = "" if target.precision == FLOAT32 else f", computed in {target.precision}"
     wide = target.dim or "unknown"
     lines.append(f"Target: {target.model} on {target.backend}, {wide} wide, {target.space}{computed}")
-    share = f"{told.to_send:,} of {counted(census.live, 'row')} will be embedded{_taken(told)}"
-    lines.append(f"{share}{_replaced(told, copied=copied)}")
+    lines.append(share_line(told, copied=copied))
     lines += [f"{_cut_off(told.in_doubt)}: {ASKED_FIRST}"] if told.in_doubt and doubted else []
     return [*lines, HOT_FIRST if census.reads else NOTHING_HOT] if told.order == HOT else lines
+
+
+def share_line(told: Preflight, *, copied: bool = False) -> str:
+    """Return how many rows will be embedded, and what becomes of the vectors that they have."""
+    share = f"{told.to_send:,} of {counted(told.census.live, 'row')} will be embedded{_taken(told)}"
+    return f"{share}{_replaced(told, copied=copied)}"
 
 
 def _cut_off(rows: int) -> str:

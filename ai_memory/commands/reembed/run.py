@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ai_memory.commands.reembed.flags import add_flags, given, named
 from ai_memory.errors import UsageError
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ai_memory.config.embedding import EmbeddingSettings
-    from ai_memory.config.file import Sourced
     from ai_memory.config.settings import Settings
     from ai_memory.embed.assemble import Needs
     from ai_memory.embed.awaited import Awaited
@@ -154,6 +153,7 @@ def _scope(args: argparse.Namespace) -> tuple[str, ...] | None:
 def _run_job(args: argparse.Namespace, settings: Settings, console: Console, observe: Observer) -> int:
     from ai_memory.commands.reembed.farewell import Farewell
     from ai_memory.commands.reembed.time_limit import stop_in_time
+    from ai_memory.commands.reembed.unattended import require_approved
     from ai_memory.embed.awaited import Awaited
     from ai_memory.errors import AiMemoryError
     from ai_memory.reembed.stop import Stop, stop_on_signals
@@ -161,7 +161,7 @@ def _run_job(args: argparse.Namespace, settings: Settings, console: Console, obs
     stop, awaited, farewell = Stop(), Awaited(), Farewell(args, settings, console)
     try:
         if args.or_start:
-            _require_approved(args, settings)
+            require_approved(settings, _options(args, settings))
         job = _job(args, settings, console, stop, awaited, observe)
         with (
             stop_on_signals(stop, tell=not console.quiet, at_once=farewell.at_once()),
@@ -190,27 +190,6 @@ def _switch(args: argparse.Namespace, settings: Settings, console: Console, obse
 
     farewell = Farewell(args, settings, console).report
     return switch.run(args, settings, console, observe, job=job, farewell=farewell)
-
-
-def _require_approved(args: argparse.Namespace, settings: Settings) -> None:
-    """Ask for the approval before anybody looks for a model."""
-    from contextlib import suppress
-
-    from ai_memory.clock import SystemClock
-    from ai_memory.commands.reembed.wanted import wanted
-    from ai_memory.errors import DataRefused, NotFinished, NotFound, StorageFailed
-    from ai_memory.reembed.plan.approval import require_approved_name
-    from ai_memory.stores.holder import LockState
-    from ai_memory.stores.opening import database
-
-    configured, file = settings.embedding, database(settings.db.value)
-    asked = wanted(configured)
-    # What is wrong with the file is told by the start, in its own order; beside a live run nothing is asked.
-    with suppress(DataRefused, StorageFailed, NotFinished, NotFound):
-        if asked.usable and file.lock().state is LockState.FREE:
-            with file.read() as store:
-                now_ms = SystemClock().now_ms()
-                require_approved_name(store, asked, _options(args, settings), now_ms=now_ms)
 
 
 def _job(
@@ -274,20 +253,18 @@ def _embedder_of_run(args: argparse.Namespace, settings: Settings, tell: Callabl
 
 
 def _options(args: argparse.Namespace, settings: Settings) -> Options:
+    from ai_memory.commands.reembed.unattended import of_settings
     from ai_memory.reembed.options import Options
-
-    configured = settings.embedding
 
     return Options(
         resume=args.resume,
         or_start=args.or_start,
         retarget=args.retarget,
         scope=_scope(args),
-        batch=args.batch or configured.batch.value,
+        batch=args.batch or settings.embedding.batch.value,
         sleep_seconds=args.sleep_ms / 1000,
         max_rows=args.max_rows,
         last_pass=getattr(args, "last_pass", False),
-        price=configured.price_per_million_tokens.value,
         wait_seconds=args.wait,
         skip_current=args.skip_current_space,
         retry_quarantined=args.retry_quarantined,
@@ -297,15 +274,8 @@ def _options(args: argparse.Namespace, settings: Settings) -> Options:
         yes=args.yes,
         keeps_previous=not args.no_undo,
         staged=args.staged,
-        claims_unstamped=settings.previous is not None,
-        configured=", ".join(f"{name} from {setting.source}" for name, setting in _named(configured).items()),
+        **of_settings(settings),
     )
-
-
-def _named(configured: EmbeddingSettings) -> dict[str, Sourced[Any]]:
-    """Return the settings that name the target."""
-    named: dict[str, Sourced[Any]] = {"backend": configured.backend, "model": configured.model}
-    return {**named, "dim": configured.dim} if configured.dim.value else named
 
 
 def _token_limit(args: argparse.Namespace, configured: EmbeddingSettings) -> TokenLimit | None:

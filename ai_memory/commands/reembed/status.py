@@ -18,12 +18,10 @@ from ai_memory.reembed.inspect.condition import (
     LONGEST_PAUSE_MS,
     WAITING,
     Condition,
-    verdict_without_run,
 )
+from ai_memory.reembed.inspect.no_run import NoRun, read_no_run
 from ai_memory.reembed.inspect.read_status import read_status
-from ai_memory.reembed.inspect.status import Status, next_words
 from ai_memory.reembed.inspect.why import BY_REASON, remedy, why
-from ai_memory.reembed.plan.outlook import Outlook, outlook
 from ai_memory.reembed.scope import name_scope
 from ai_memory.reembed.sweep.ending import OUTSIDE
 from ai_memory.show.table import Table, Tone, facts
@@ -33,10 +31,13 @@ from ai_memory.text.amounts import ago, counted, percent, size, span
 from ai_memory.text.times import instant
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ai_memory.config.settings import Settings
+    from ai_memory.reembed.inspect.status import Status
+    from ai_memory.reembed.plan.outlook import Outlook
     from ai_memory.show.console import Console
     from ai_memory.stores.holder import Holder
-    from ai_memory.stores.port import Reader
     from ai_memory.stores.values import Pause, Run
 
 VERDICTS = {HEALTHY: "healthy", WAITING: "waiting"}
@@ -62,16 +63,21 @@ def run_status(settings: Settings, console: Console, *, exact: bool, check: bool
 
 
 def _show(settings: Settings, console: Console, *, exact: bool, check: bool) -> Shown:
-    path = settings.db.value
-    file = database(path, tell=console.note)
-    with file.read() as store:
-        now_ms = SystemClock().now_ms()
-        status = read_status(file, store, now_ms=now_ms, wanted=wanted_if_usable(settings), exact=exact)
-        if status is None:
-            return Shown(_without_run(store, settings, console, check=check, now_ms=now_ms), over=True)
-    told = [("", _checked(status), _tone(status))] if check else _told(status, str(path))
+    status = how_it_stands(settings, console.note, exact=exact)
+    if isinstance(status, NoRun):
+        return Shown(_without_run(status, console, check=check), over=True)
+    told = [("", _checked(status), _tone(status))] if check else _told(status, str(settings.db.value))
     console.result(status.values(), *(text for _, text, _ in told), tables=[_table(told)])
     return Shown(status.verdict, over=not status.work.going_on)
+
+
+def how_it_stands(settings: Settings, tell: Callable[[str], None], *, exact: bool = False) -> Status | NoRun:
+    """Return how the recorded run stands, or the file where none was ever started; `exact`: the rows are counted."""
+    file, asked = database(settings.db.value, tell=tell), wanted_if_usable(settings)
+    with file.read() as store:
+        now_ms = SystemClock().now_ms()
+        status = read_status(file, store, now_ms=now_ms, wanted=asked, exact=exact)
+        return read_no_run(store, asked, now_ms=now_ms) if status is None else status
 
 
 def _checked(status: Status) -> str:
@@ -83,20 +89,16 @@ def _checked(status: Status) -> str:
     return f"{verdict} (run {status.run.run_id}): {facts}{beside}{ahead}{failure}"
 
 
-def _without_run(store: Reader, settings: Settings, console: Console, *, check: bool, now_ms: int) -> int:
-    asked, pause = wanted_if_usable(settings), store.operator.pause(now_ms=now_ms)
-    found = outlook(store, None, asked, now_ms=now_ms)
-    verdict = verdict_without_run(pause, found, usable=asked.usable, now_ms=now_ms)
-    command = "" if found.complete and not pause else next_words(pause=pause)
-    values = {"run_id": None, "state": "none", "check": verdict, "pause": pause.values() if pause else None}
+def _without_run(found: NoRun, console: Console, *, check: bool) -> int:
+    asked, pause = found.wanted, found.pause
     told = [f"{NO_RUN} The file is {_paused(pause)}." if pause else NO_RUN]
     if check and not pause:
-        why = _outlook(found) if asked.usable else f"the configuration gives no embedder: {asked.fault}"
-        told = [f"{VERDICTS.get(verdict, NEEDS)}: no run has been started here; {why}"]
-    elif command and not check:
-        told.append(f"next: {'' if asked.usable or pause else 'correct the configuration, then: '}ai-memory {command}")
-    console.result({**values, "next": f"ai-memory {command}" if command else ""}, *told)
-    return verdict
+        why = _outlook(found.outlook) if asked.usable else f"the configuration gives no embedder: {asked.fault}"
+        told = [f"{VERDICTS.get(found.verdict, NEEDS)}: no run has been started here; {why}"]
+    elif found.next and not check:
+        told.append(f"next: {'' if asked.usable or pause else 'correct the configuration, then: '}{found.next}")
+    console.result(found.values(), *told)
+    return found.verdict
 
 
 def _paused(pause: Pause) -> str:

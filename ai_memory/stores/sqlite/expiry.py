@@ -21,3 +21,8 @@ UNEXPIRED = f"""
     ELSE coalesce({_INSTANT} > julianday('now'), expires_at > {_NOW}) END
 """
 """Whether a row of `memories` has not expired: 1 or 0, never NULL."""
+_TOLD = f"coalesce(CASE WHEN {IN_UTC} THEN julianday(expires_at) ELSE {_INSTANT} END, 0)"
+NEXT = f"""
+    SELECT 86400 * (min({_TOLD}) - julianday('now')) FROM main.memories WHERE expires_at IS NOT NULL AND {UNEXPIRED}
+"""
+"""The seconds until the next memory expires, NULL where none does; less than 0 where that cannot be told."""

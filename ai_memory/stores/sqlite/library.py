@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ai_memory.stores.memory_values import Sizes
-from ai_memory.stores.sqlite import health, own_tables, word_index
+from ai_memory.stores.sqlite import expiry, health, own_tables, word_index
 from ai_memory.stores.sqlite.consistent import data_version
 from ai_memory.stores.sqlite.counts import Counts
 from ai_memory.stores.sqlite.file import log_bytes, look
@@ -180,6 +180,11 @@ class About:
         found = look(self.store.db.path)
         # The time is for a file that is read without its log: SQLite takes it for one that nobody writes.
         return data_version(self.store.db), found and (found.st_dev, found.st_ino, found.st_mtime_ns)
+
+    def lasts(self) -> float | None:
+        """See the port."""
+        seconds = self.store.db.value(expiry.NEXT) if "expires_at" in self.store.schema.columns else None
+        return None if seconds is None else max(float(seconds), 0.0)
 
     def require_known(self) -> None:
         """See the port."""

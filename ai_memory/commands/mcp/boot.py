@@ -1,0 +1,72 @@
+"""What a server does at its start for memories that have no vector, as `backfill_on_boot` says."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from ai_memory.config.embedding import AT_ONCE, OFF
+from ai_memory.errors import AiMemoryError
+from ai_memory.system.own_process import start_own
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Sequence
+
+    from ai_memory.config.settings import Settings
+
+
+class Boot:
+    """A backfill beside the server: a process of its own, gentle, which ends with the server."""
+
+    def __init__(self, options: Sequence[str]) -> None:
+        """Begin nothing yet; `options` are the global ones that name its files."""
+        self._options = options
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ended = threading.Event()
+
+    def begin(self, settings: Settings) -> None:
+        """Have missing vectors filled in where that is configured; where it is to block, return when they are.
+
+        Raises:
+            EmbedderInitFailed: what is configured of it makes no sense.
+        """
+        when = settings.backfill_on_boot.value
+        looking = threading.Thread(target=self._fill, args=(settings,), name="boot", daemon=True)
+        if when != OFF:
+            looking.start()
+        if when == AT_ONCE:
+            looking.join()
+            if self._process:
+                self._process.wait()
+
+    def end(self) -> None:
+        """End what still works; what it has done is kept."""
+        self._ended.set()
+        if self._process and self._process.poll() is None:
+            self._process.terminate()
+
+    def _fill(self, settings: Settings) -> None:
+        # Whatever is in the way is told where somebody asks for what needs it.
+        with suppress(AiMemoryError, OSError):
+            if _is_due(settings) and not self._ended.is_set():
+                self._process = start_own([*self._options, "--quiet", "backfill"], gently=True)
+
+
+def _is_due(settings: Settings) -> bool:
+    """Return whether there is something to fill in, and nothing in the way of it."""
+    from ai_memory.actions.backfill import lacks_vectors
+    from ai_memory.actions.served import require_served
+    from ai_memory.embed.assemble import configured_target
+    from ai_memory.reembed.plan.targets import recorded_target
+    from ai_memory.stores.holder import LockState
+    from ai_memory.stores.opening import database, reading
+
+    path = settings.db.value
+    target = configured_target(settings.embedding)
+    if database(path).lock().state is not LockState.FREE:
+        return False
+    with reading(path) as library:
+        require_served(library.store, recorded_target(library.store, target))
+        return lacks_vectors(library.listing)

@@ -1,0 +1,35 @@
+"""Starts this program once more, as a process that lives by itself."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import IO
+
+GENTLE = 10
+"""The niceness of what nobody waits for, as of nice(1) without a number."""
+
+
+def start_own(
+    words: Sequence[str], *, stderr: IO[bytes] | int | None = None, gently: bool = False
+) -> subprocess.Popen[bytes]:
+    """Begin `ai-memory WORDS` in a session of its own: it goes on when this process ends, and when its group is killed.
+
+    It reads nothing, and what it prints is dropped but for `stderr` (None: goes where ours goes). `gently`: whatever
+    else wants to compute comes first.
+
+    Raises:
+        OSError: it cannot be begun.
+    """
+    line = [sys.executable, "-m", "ai_memory", *words]
+    process = subprocess.Popen(  # noqa: S603 - this interpreter, and our own words
+        line, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr, start_new_session=True
+    )
+    if gently:
+        # Its threads are begun later, and take it over.
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, process.pid, GENTLE)
+    return process
