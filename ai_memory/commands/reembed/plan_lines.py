@@ -46,8 +46,14 @@ def preflight_lines(told: Preflight, *, copied: bool = False, doubted: bool = Tr
     lines.append(f"Target: {target.model} on {target.backend}, {wide} wide, {target.space}{computed}")
     share = f"{told.to_send:,} of {counted(census.live, 'row')} will be embedded{_taken(told)}"
     lines.append(f"{share}{_replaced(told, copied=copied)}")
+    lines += [_opened(census.encrypted)] if census.encrypted else []
     lines += [f"{_cut_off(told.in_doubt)}: {ASKED_FIRST}"] if told.in_doubt and doubted else []
     return [*lines, HOT_FIRST if census.reads else NOTHING_HOT] if told.order == HOT else lines
+
+
+def _opened(rows: int) -> str:
+    theirs = "its text goes" if rows == 1 else "their texts go"
+    return f"{counted(rows, 'of these rows is', 'of these rows are')} encrypted: {theirs} to the embedder in plain."
 
 
 def _cut_off(rows: int) -> str:
