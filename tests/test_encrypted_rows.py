@@ -148,6 +148,7 @@ def test_with_the_key_each_encrypted_row_has_the_vector_of_its_own_text_and_noth
             text = f"title secret-{number} {text_of(word)}"
             assert vectors[f"secret-{number}"] == b"\x01" + endpoint.vector(text).tobytes()
     assert (answer.code, answer.json["quarantined"]) == (0, 0)
+    assert "10 of these rows are encrypted: their texts go to the embedder in plain." in answer.err
     assert files.everything_else(db) == before
 
 

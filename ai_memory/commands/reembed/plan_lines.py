@@ -45,6 +45,7 @@ def preflight_lines(told: Preflight, *, copied: bool = False, doubted: bool = Tr
     wide = target.dim or "unknown"
     lines.append(f"Target: {target.model} on {target.backend}, {wide} wide, {target.space}{computed}")
     lines.append(share_line(told, copied=copied))
+    lines += [_opened(census.encrypted)] if census.encrypted else []
     lines += [f"{_cut_off(told.in_doubt)}: {ASKED_FIRST}"] if told.in_doubt and doubted else []
     return [*lines, HOT_FIRST if census.reads else NOTHING_HOT] if told.order == HOT else lines
 
@@ -53,6 +54,11 @@ def share_line(told: Preflight, *, copied: bool = False) -> str:
     """Return how many rows will be embedded, and what becomes of the vectors that they have."""
     share = f"{told.to_send:,} of {counted(told.census.live, 'row')} will be embedded{_taken(told)}"
     return f"{share}{_replaced(told, copied=copied)}"
+
+
+def _opened(rows: int) -> str:
+    theirs = "its text goes" if rows == 1 else "their texts go"
+    return f"{counted(rows, 'of these rows is', 'of these rows are')} encrypted: {theirs} to the embedder in plain."
 
 
 def _cut_off(rows: int) -> str:

@@ -23,6 +23,7 @@ from ai_memory.memory.freshness import (
 )
 from ai_memory.reembed.scope import Scope, in_scope
 from ai_memory.stores.values import Counted, Room
+from ai_memory.text.sealed import Sealed
 from ai_memory.vectors.blob import which_sound
 
 if TYPE_CHECKING:
@@ -67,9 +68,9 @@ class Census:
     `quarantined_ids` name the rows whose quarantine is in force, `first_stale` a few of the stale ones; `overwritten`
     stale rows were given the target's vector of their present text, and have another one, `edited` ones that of an
     earlier text; of `unattested` ones with a vector nothing records where it comes from, and of the `unstamped` of
-    these not even a stamp tells it. `to_embed` rows are those that a run would embed, `to_replace` those of them that
-    have a vector, of `bytes_to_keep` in all, `shortest` is the shortest of their texts. `reads` is how often the live
-    rows were read, `answered` how often the fresh ones of them.
+    these not even a stamp tells it. `to_embed` rows are those that a run would embed, `encrypted` those of them that
+    are, `to_replace` those that have a vector, of `bytes_to_keep` in all, `shortest` is the shortest of their texts.
+    `reads` is how often the live rows were read, `answered` how often the fresh ones of them.
     `dead` (expired, tombstoned …), `substrate` and `unaddressable` (no text as id) rows are none of these.
     """
 
@@ -82,6 +83,7 @@ class Census:
     substrate: int = 0
     unaddressable: int = 0
     to_embed: int = 0
+    encrypted: int = 0
     to_replace: int = 0
     bytes_to_keep: int = 0
     shortest: str = ""
@@ -118,6 +120,7 @@ class Census:
             return
         self.shortest = text if not self.to_embed else min(self.shortest, text, key=len)
         self.to_embed += 1
+        self.encrypted += isinstance(text, Sealed)
         self.to_replace += row.embedding is not None
         self.bytes_to_keep += len(row.embedding or b"")
 
