@@ -157,7 +157,7 @@ SPARE = 3
 FORMS = (
     ("{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}{postfix}]", True),
     ("{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}{postfix}]", True),
-    ("{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{remaining}, {rate_fmt}{postfix}]", False),
+    ("{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{remaining} left, {rate_fmt}{postfix}]", False),
     ("{percentage:3.0f}% {n_fmt}/{total_fmt}, {remaining} left{postfix}", False),
     ("{percentage:3.0f}%, {remaining} left{postfix}", False),
 )

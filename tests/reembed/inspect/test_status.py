@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +21,7 @@ from ai_memory.stores.sqlite import approvals, pauses, runs
 from ai_memory.stores.sqlite.lock import runner_lock
 from ai_memory.stores.values import Counted, Pause
 from ai_memory.text.times import timestamp
+from tests.conftest import ROOT
 from tests.reembed.test_job import failing_after
 from tests.reembed.work import NOW_MS, Work
 from tests.support import files
@@ -315,3 +317,11 @@ def test_a_runner_whose_requests_fail_is_waited_for_and_not_for_ever(work: Work)
 
     assert (found.condition, found.verdict) == (Condition.WORKING, 75)
     assert (later.condition, later.verdict) == (Condition.WORKING, 1)
+
+
+def test_the_page_on_the_json_object_has_each_of_its_names(work: Work) -> None:
+    work.run(batch=2, max_rows=4)
+
+    page = (ROOT / "docs" / "status-json.md").read_text("utf-8")
+    heads = re.findall(r"^\| (`.*?`) \|", page, re.MULTILINE)
+    assert sorted(re.findall(r"`(\w+)`", " ".join(heads))) == sorted(status_of(work, exact=True).values())
