@@ -14,6 +14,7 @@ from ai_memory.commands.reembed.next_command import next_command
 from ai_memory.errors import AiMemoryError, OperatorNeeded, RunHeld, RunnerStuck, Stopped, StorageFailed, UsageError
 from ai_memory.reembed.inspect.why import BUDGETS, why
 from ai_memory.reembed.options import cost_allowing
+from ai_memory.reembed.plan.decide import START_ONE
 from ai_memory.reembed.recorded import recorded_run
 from ai_memory.reembed.sweep.ending import TOO_SMALL
 from ai_memory.stores.open_options import OpenOptions
@@ -69,6 +70,8 @@ class Farewell:
     def refusal(self, error: AiMemoryError) -> int:
         """Show why nothing was done and return the exit code."""
         run = self._recorded()
+        if error.tip == START_ONE:
+            error.tip = START_ONE.replace(f"{PROGRAM} reembed", next_command(self.args, unfinished=False))
         again = next_command(self.args, unfinished=bool(run and run.state == "running"))
         told, named = without_again(error.line(), again), self.console.hints.command(without_again(error.tip, again))
         if isinstance(error, OperatorNeeded | UsageError) or changes_flag(error.tip, again):

@@ -28,6 +28,7 @@ WAYS_OUT_CHANGED = (
     "or put the configuration back and continue it: ai-memory reembed --resume"
 )
 
+START_ONE = "Start one: ai-memory reembed"
 UNPROVEN = "nothing shows yet that their vectors are right"
 """Of rows that were written in a start that was cut off, or stopped before its end."""
 
@@ -184,10 +185,18 @@ def _without_run(options: Options, found: Situation) -> Action:
     if not _work(options, found.census) and not found.unproven:
         return Action.NOTHING
     if options.resume and not options.or_start and not options.retarget:
-        stale = counted(found.census.stale, "row is", "rows are")
-        left = f"of the rows written last {UNPROVEN}" if found.unproven else f"{stale} stale"
-        raise OperatorNeeded(f"There is no run to resume, and {left}.", tip="Start one: ai-memory reembed")
+        raise OperatorNeeded(f"There is no run to resume, and {_left(found)}.", tip=START_ONE)
     return Action.START
+
+
+def _left(found: Situation) -> str:
+    """Return what there is to do, in words."""
+    if found.unproven:
+        return f"of the rows written last {UNPROVEN}"
+    stale, aside = found.census.stale, found.census.quarantined
+    if stale or not aside:
+        return f"{counted(stale, 'row is', 'rows are')} stale"
+    return f"{counted(aside, 'row is', 'rows are')} in quarantine"
 
 
 def _work(options: Options, census: Census) -> bool:

@@ -344,6 +344,16 @@ def test_retarget_supersedes_the_run_and_keeps_what_is_at_the_new_target(
     assert states == [("superseded",), ("done",)]
 
 
+def test_a_resume_with_nothing_to_go_on_with_names_the_start_that_was_meant(command: Command) -> None:
+    flags = ("--namespace", "a", "--retry-quarantined", "--batch", "7")
+    refused = command.run("reembed", "--resume", *flags)
+
+    assert refused.code == 12
+    assert "There is no run to resume" in refused.error
+    named = refused.error.partition("Start one: ")[2].partition(" (")[0].removesuffix(".")
+    assert named.split() == ["ai-memory", "reembed", "--retry-quarantined", "--namespace", "a", "--batch", "7"]
+
+
 def test_cancel_ends_the_run_and_keeps_its_vectors(command: Command) -> None:
     command.reembed("--max-rows", "4", "--batch", "4")
 

@@ -134,6 +134,11 @@ def test_rows_in_quarantine_alone_are_work_only_when_asked_for(retry: bool, acti
     assert decide(Options(retry_quarantined=retry), found("none", stale=0, quarantined=3)) is action
 
 
+def test_a_resume_without_a_run_says_that_rows_are_only_in_quarantine() -> None:
+    with pytest.raises(OperatorNeeded, match="no run to resume, and 3 rows are in quarantine"):
+        decide(Options(resume=True, retry_quarantined=True), found("none", stale=0, quarantined=3))
+
+
 def test_a_resumed_run_goes_on_with_its_own_scope() -> None:
     assert scope_of(RESUME, run_in("running", ("a", "b"))) == ("a", "b")
     assert scope_of(Options(resume=True, scope=("b", "a")), run_in("running", ("a", "b"))) == ("a", "b")
