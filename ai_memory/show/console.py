@@ -37,10 +37,11 @@ def _no_keys() -> tuple[str, ...]:
 class Shown:
     """What an invocation has shown so far: whether something of a result, and its warnings and errors.
 
-    `values` are those of its result, shown or not.
+    `values` are those of its result, shown or not. `said`: a warning, an error or the last line was printed.
     """
 
     result: bool = False
+    said: bool = False
     values: Mapping[str, object] = field(default_factory=dict)
     troubles: set[str] = field(default_factory=set)
 
@@ -135,17 +136,20 @@ class Console:
 
     def warn(self, text: str) -> None:
         """Warn on one line."""
+        self.shown.said = True
         self.shown.troubles.add(text)
         self.err.line(f"ai-memory: warning: {' '.join(text.split())}")
 
     def last(self, text: str) -> None:
         """Print the one line with which a run ends."""
+        self.shown.said = True
         self.err.line(f"ai-memory: {' '.join(text.split())}")
 
     def error(self, text: str, *, exit_code: int = 0) -> None:
         """Print the one line of an error, with what was not heard of the configuration where that may be the cause."""
         unheard = self.unheard if exit_code in BY_CONFIGURATION else ()
         told = [text, *unheard[:MOST_UNHEARD]]
+        self.shown.said = True
         self.shown.troubles.add(text)
         self.err.line(f"ai-memory: error: {' '.join(' '.join(told).split())}")
 

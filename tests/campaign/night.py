@@ -18,13 +18,14 @@ from tempfile import TemporaryDirectory
 
 import apsw
 
+from tests.campaign.bystander import Bystander
 from tests.support import files
 from tests.support.command import Answer, Command, answer, kill, remote, wait_for
 from tests.support.fake_endpoint import FOREVER, FakeEndpoint
 from tests.support.faults import close_breaker
 
 ROWS = 120
-CRON = ("-q", "reembed", "--resume", "--or-start", "--batch", "2", "--concurrency", "1", "--max-runtime")
+CRON = ("-q", "reembed", "--resume", "--or-start", "--batch", "2", "--concurrency", "1")
 LONG, SHORT = "25m", "2s"
 STUCK = "UPDATE reembed_run SET last_progress_at = last_progress_at - 700000"
 FULL = ("sh", "-c", 'ulimit -f 8; exec "$@"', "sh")
@@ -56,12 +57,20 @@ class Night:
 
     command: Command
     endpoint: FakeEndpoint
+    metrics: Path
+    log: Path
     starts: list[Start] = field(default_factory=list)
+
+    @property
+    def line(self) -> tuple[str | Path, ...]:
+        """What cron types, up to how long it may take."""
+        told = ("--metrics-file", self.metrics, "--log-file", self.log, "--log-format", "json")
+        return (*CRON, *told, "--max-runtime")
 
     def cron(self, matter: str = "", *, times: int = 1, news: bool = True, runtime: str = LONG) -> None:
         """Start as cron does; what is told once is no news the second time."""
         for time in range(times):
-            ended = self.command.run(*CRON, runtime)
+            ended = self.command.run(*self.line, runtime)
             self.starts.append(Start(matter, bool(matter) and (news or time == 0), ended))
 
     def by_hand(self, *words: str) -> None:
@@ -113,7 +122,7 @@ def wrong_key(night: Night) -> None:
 
 
 def killed(night: Night) -> None:
-    process = night.command.start(*CRON, LONG)
+    process = night.command.start(*night.line, LONG)
     requests = night.endpoint.seen.requests
     wait_for(lambda: night.endpoint.seen.requests > requests + 5)
     night.starts.append(Start("", news=False, answer=kill(process)))
@@ -133,7 +142,7 @@ def stop_between_commits(night: Night, process: subprocess.Popen[str]) -> None:
 
 
 def stopped(night: Night) -> None:
-    process = night.command.start(*CRON, LONG)
+    process = night.command.start(*night.line, LONG)
     requests = night.endpoint.seen.requests
     wait_for(lambda: night.endpoint.seen.requests > requests + 5)
     stop_between_commits(night, process)
@@ -196,22 +205,24 @@ CHAPTERS: tuple[Callable[[Night], None], ...] = (
 )  # fmt: skip
 
 
-def spend(folder: Path) -> list[Start]:
-    """Live through the night and return its starts; every row must be right at its end."""
+def spend(folder: Path, *, look_every: float = 5.0) -> tuple[list[Start], Bystander]:
+    """Live through the night and return its starts, and who looked on; every row must be right at its end."""
     home = folder / "ai-memory"
     home.mkdir()
     with FakeEndpoint(dim=16) as endpoint:
         command = Command(files.create(home / "m.db", ROWS), remote(endpoint))
-        night = Night(command, endpoint)
+        night = Night(command, endpoint, home / "m.prom", home / "m.log")
+        bystander = Bystander(command, endpoint, look_every, night.metrics, night.log)
         try:
-            for chapter in CHAPTERS:
-                chapter(night)
+            with bystander.looking():
+                for chapter in CHAPTERS:
+                    chapter(night)
             texts = files.texts(command.db)
             right = {row: b"\x01" + endpoint.vector(text).tobytes() for row, text in texts.items()}
             assert files.vectors(command.db) == right
         finally:
             command.end()
-    return night.starts
+    return night.starts, bystander
 
 
 def summary(starts: list[Start]) -> str:
@@ -222,15 +233,23 @@ def summary(starts: list[Start]) -> str:
     return f"{len(starts)} starts, {len(mails)} mails of {lines} lines, {useful} can be acted on"
 
 
+def told_wrong(bystander: Bystander) -> str:
+    """Return how often status, metrics and log were read, and what was wrong of them."""
+    return "\n".join([f"{bystander.looks} looks, {len(bystander.wrong)} wrong figures", *bystander.wrong])
+
+
 def main() -> int:
-    """Print every start of a night, and the figures; 1 where a mail was of no use, or one that was due did not come."""
+    """Print every start of a night, and the figures; 1 where a mail was of no use or missing, or a figure wrong."""
     with TemporaryDirectory() as folder:
-        starts = spend(Path(folder))
+        starts, bystander = spend(Path(folder))
     for each in starts:
         sys.stdout.write(f"{each.answer.code:>4}  {each.matter or 'nothing is wrong'}\n")
         sys.stdout.writelines(f"      | {line}\n" for line in each.mail.splitlines())
-    sys.stdout.write(f"{summary(starts)}\n")
-    return int(any(bool(each.mail) != each.news or (each.mail and not each.can_be_acted_on) for each in starts))
+    sys.stdout.write(f"{summary(starts)}\n{told_wrong(bystander)}\n")
+    return int(
+        bool(bystander.wrong)
+        or any(bool(each.mail) != each.news or (each.mail and not each.can_be_acted_on) for each in starts)
+    )
 
 
 if __name__ == "__main__":

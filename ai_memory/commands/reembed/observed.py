@@ -32,7 +32,8 @@ def observed(args: argparse.Namespace, settings: Settings, console: Console, sta
         UsageError: an observer that was asked for cannot be had.
         AiMemoryError: what `start` raises.
     """
-    observe = to_all(*_observers(args, settings, console))
+    unwritten: list[str] = []
+    observe = to_all(*_observers(args, settings, console, unwritten.append if console.quiet else console.warn))
 
     def tell(exit_code: int, reason: object, values: Mapping[str, object]) -> None:
         observe(StartEnded(exit_code, str(reason)))
@@ -54,20 +55,25 @@ def observed(args: argparse.Namespace, settings: Settings, console: Console, sta
         tell_shown(EXIT_READER_GONE)
         raise
     tell_shown(exit_code)
+    # With --quiet a start says one thing: that of a log is said again by the next one.
+    if unwritten and not console.shown.said:
+        console.warn(" ".join(unwritten))
     return exit_code
 
 
-def _observers(args: argparse.Namespace, settings: Settings, console: Console) -> list[Observer]:
+def _observers(
+    args: argparse.Namespace, settings: Settings, console: Console, warn: Callable[[str], None]
+) -> list[Observer]:
     if not (args.log_file or args.metrics_file):
         return []
     from ai_memory.commands.reembed.told_files import require_told_files
 
     require_told_files(args, settings)
-    found: list[Observer] = [_log(args, settings, console)] if args.log_file else []
-    return [*found, _metrics(args, settings, console)] if args.metrics_file else found
+    found: list[Observer] = [_log(args, settings, console, warn)] if args.log_file else []
+    return [*found, _metrics(args, settings, warn)] if args.metrics_file else found
 
 
-def _log(args: argparse.Namespace, settings: Settings, console: Console) -> EventLog:
+def _log(args: argparse.Namespace, settings: Settings, console: Console, warn: Callable[[str], None]) -> EventLog:
     import os
 
     from ai_memory.clock import SystemClock
@@ -76,7 +82,7 @@ def _log(args: argparse.Namespace, settings: Settings, console: Console) -> Even
     from ai_memory.text.masking import Mask
 
     path: Path = args.log_file
-    write = console.err.line if str(path) == "-" else LogFile(path, console.warn)
+    write = console.err.line if str(path) == "-" else LogFile(path, warn)
     common = {"database": str(settings.db.value.absolute()), "pid": os.getpid()}
     form = FORMATS[args.log_format or "text"]
 
@@ -87,7 +93,7 @@ def _log(args: argparse.Namespace, settings: Settings, console: Console) -> Even
     return EventLog(write, line, common, SystemClock())
 
 
-def _metrics(args: argparse.Namespace, settings: Settings, console: Console) -> MetricsFile:
+def _metrics(args: argparse.Namespace, settings: Settings, warn: Callable[[str], None]) -> MetricsFile:
     from ai_memory.clock import SystemClock
     from ai_memory.commands.reembed.wanted import wanted_if_usable
     from ai_memory.reembed.inspect.read_status import read_status
@@ -103,4 +109,4 @@ def _metrics(args: argparse.Namespace, settings: Settings, console: Console) -> 
             status = read_status(file, store, now_ms=clock.now_ms(), wanted=wanted)
             return Figures(status, store.quarantine.by_kind(status.target.id)) if status else None
 
-    return MetricsFile(args.metrics_file, str(path.absolute()), read, clock, console.warn)
+    return MetricsFile(args.metrics_file, str(path.absolute()), read, clock, warn)
