@@ -6,10 +6,11 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ai_memory.clock import SystemClock
-from ai_memory.errors import DataRefused, OperatorNeeded
+from ai_memory.errors import DataRefused, OperatorNeeded, UsageError
+from ai_memory.reembed.heartbeat import require_no_pause
 from ai_memory.reembed.holding import holding
 from ai_memory.reembed.stop import Stop, stop_on_signals
-from ai_memory.show.question import disclose
+from ai_memory.show.question import can_ask, disclose
 from ai_memory.stores.holder import Task
 from ai_memory.stores.opening import database, reading, writing
 from ai_memory.text.amounts import counted
@@ -35,29 +36,34 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
     Raises:
         DataRefused: this program made the file.
-        OperatorNeeded: a run is unfinished, or vectors are served that stand in our tables alone.
+        UsageError: nobody is there to be asked, and --yes is not given; or the answer is no.
+        OperatorNeeded: a run is unfinished, the file is paused, or vectors are served that stand in our tables alone.
         RunHeld: a run is at work.
     """
     path, stop, now_ms = settings.db.value, Stop(), SystemClock().now_ms()
     # First read-only: writing brings our tables into a file that has none.
     with reading(path) as library:
-        found = _droppable(library)
+        found = _droppable(library, now_ms=now_ms)
     if not found:
         console.result({"dropped": []}, "There are no tables of ours in it.")
         return 0
+    if not (args.yes or can_ask(console.err)):
+        raise UsageError(
+            "Nothing was changed: what is dropped cannot be had again.", tip="If that is meant, add --yes."
+        )
     with stop_on_signals(stop, tell=not console.quiet):
         told = [f"{counted(len(found), 'table')} of ours will be dropped: {LOST}. The memories and their vectors stay."]
         disclose(told, "Drop them?", console, ask=not args.yes, heed=stop.heed)
         held = holding(database(path, tell=console.note), now_ms=now_ms, task=Task.UNINSTALL)
         with held, writing(path, now_ms=now_ms, tell=console.note) as library, library.transaction() as transaction:
-            _droppable(transaction.library)
+            _droppable(transaction.library, now_ms=now_ms)
             dropped = transaction.drop_own_tables()
     words = f"Dropped {counted(len(dropped), 'table')}. The file {database(path).lock().name} may be deleted."
     console.result({"dropped": dropped}, words)
     return 0
 
 
-def _droppable(library: Library) -> list[str]:
+def _droppable(library: Library, *, now_ms: int) -> list[str]:
     """Return our tables, where they may be dropped as things are."""
     if not library.about.rust:
         what = f"{library.store.name} was made by this program: its tables are a part of it."
@@ -70,4 +76,5 @@ def _droppable(library: Library) -> list[str]:
     if (run_id := library.store.runs.unfinished_id()) is not None:
         what = f"Run {run_id} is unfinished."
         raise OperatorNeeded(what, tip="Finish it: ai-memory reembed --resume; give it up: ai-memory reembed cancel")
+    require_no_pause(library.store, now_ms=now_ms)
     return library.about.own_tables()

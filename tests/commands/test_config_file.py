@@ -179,6 +179,9 @@ def test_flags_make_settings_and_every_other_one_stays_explained(cli: Cli, confi
     ("flags", "code", "told"),
     [
         (("--backend", "nosuch"), 3, "backend is 'nosuch'"),
+        (("--backend", "openai-compatible"), 3, "needs a base URL"),
+        (("--model", ""), 64, "--model is empty"),
+        (("--backend", " "), 64, "--backend is empty"),
         (("--backend", "openai", "--base-url", "http://example.com/v1"), 3, "in plain text to another host"),
         (("--backend", "openai", "--api-key-file", "sk-abcdefghijklmnopqrstuvwx"), 3, "looks like an API key"),
         (("--model", "a\x7fb"), 3, "has a control character in it"),
@@ -223,6 +226,22 @@ def test_a_local_model_is_asked_neither_for_an_address_nor_for_a_key(terminal: C
     assert shown.code == 0
     assert ("address" in shown.out, "key" in shown.out, "The name of the model" in shown.out) == (False, False, False)
     assert tomllib.loads(config.read_text("utf-8"))["embeddings"] == {"model": "m"}
+
+
+def test_an_endpoint_that_has_no_usual_address_is_asked_for_it_until_it_is_told(
+    terminal: Command, config: Path
+) -> None:
+    typed = "openai-compatible\n\nhttp://localhost:9/v1\nm\n\nsk-abcdefghijklmnopqrstuvwx\n\n"
+    shown = terminal.on_terminal("--config", config, "config", "init", typed=typed)
+
+    assert shown.code == 0
+    assert "There is no usual one." in shown.out
+    assert "That looks like a key" in shown.out
+    assert tomllib.loads(config.read_text("utf-8"))["embeddings"] == {
+        "backend": "openai-compatible",
+        "base_url": "http://localhost:9/v1",
+        "model": "m",
+    }
 
 
 def test_who_gives_no_answer_gets_no_file(terminal: Command, config: Path) -> None:

@@ -75,3 +75,13 @@ def test_vectors_that_stand_in_our_tables_alone_are_not_dropped(cli: Cli, db: Pa
     assert cli("reembed", "--resume").code == 0
     assert cli("uninstall-tables", "--yes").code == 0
     assert files.embedded(db) == len(files.vectors(db))
+
+
+def test_nothing_is_dropped_without_a_word_or_from_a_paused_file(cli: Cli, db: Path) -> None:
+    shapes.build(db, 101, kinds=shapes.EMBEDDABLE)
+    assert cli("reembed").code == 0
+    unasked = cli("uninstall-tables")
+    assert (unasked.code, "add --yes" in unasked.err, bool(ours(db))) == (64, True, True)
+    assert cli("reembed", "pause", "--reason", "the disk is moved").code == 0
+    paused = cli("uninstall-tables", "--yes")
+    assert (paused.code, "the disk is moved" in paused.err, bool(ours(db))) == (12, True, True)
