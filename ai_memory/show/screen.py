@@ -25,7 +25,7 @@ def look_of(environ: Mapping[str, str]) -> Look:
 
     A NO_COLOR that is not empty turns colours off (no-color.org).
     """
-    moves = environ.get("TERM", "dumb") != "dumb"
+    moves = (environ.get("TERM") or "dumb") != "dumb"
     return Look(colours=moves and not environ.get("NO_COLOR"), moves=moves)
 
 

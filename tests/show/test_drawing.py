@@ -93,6 +93,7 @@ def test_a_tone_is_a_colour_only_where_colours_are_shown() -> None:
         ({"TERM": "xterm", "NO_COLOR": "1"}, Look(colours=False, moves=True)),
         ({"TERM": "xterm", "NO_COLOR": ""}, Look(colours=True, moves=True)),
         ({"TERM": "dumb"}, Look()),
+        ({"TERM": ""}, Look()),
         ({}, Look()),
     ],
 )
