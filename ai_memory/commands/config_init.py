@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from typing import TYPE_CHECKING
 
-from ai_memory.commands.config_questions import answered
-from ai_memory.config import vendors
-from ai_memory.config.embedding import for_any_embedder, resolve
-from ai_memory.config.file import Table, standard_place
+from ai_memory.commands.config_questions import answered, require_sense
+from ai_memory.config.file import standard_place
 from ai_memory.config.template import filled
-from ai_memory.embed.buildable import require_buildable
 from ai_memory.errors import UsageError
 from ai_memory.memory.text_codec import is_text
 from ai_memory.show.question import asked, can_ask
@@ -46,10 +42,7 @@ def run_init(named: Path | None, given: Mapping[str, Setting], settings: Setting
     text = filled(made)
     if not is_text(text):
         raise UsageError("A setting is not UTF-8; nothing was written.", tip="Write it in UTF-8.")
-    # Not by the environment of this shell: the file is to make sense by itself.
-    found = resolve(Table(path, values=tomllib.loads(text)), for_any_embedder(settings.environ))
-    if vendors.find(found.backend.value):
-        require_buildable(found)
+    require_sense(path, text, settings.environ)
     _write_new(path, text)
     what = (
         f"It sets {', '.join(made)}, then: ai-memory config check --probe"

@@ -1,11 +1,15 @@
-"""What `config init` asks at a terminal: which embedder there is, as far as no flag has said it."""
+"""What `config init` asks at a terminal: which embedder there is, as far as no flag has said it; and is that one?"""
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from ai_memory.config import vendors
-from ai_memory.config.embedding import DEFAULT_MODELS
+from ai_memory.config.embedding import DEFAULT_MODELS, for_any_embedder, resolve
+from ai_memory.config.file import Table
+from ai_memory.embed.buildable import require_buildable
 from ai_memory.text.refused_value import key_shaped, written_as_path
 from ai_memory.vectors.target import LOCAL, MAX_DIM
 
@@ -44,6 +48,17 @@ def answered(given: Mapping[str, Setting], ask: Ask) -> dict[str, Setting]:
         default = f"the variable {vendor.key_env}" if vendor.key_env else "no key"
         take("api_key_file", f"A file with the key in its first line, readable by you alone [{default}]", _file_fault)
     return found
+
+
+def require_sense(path: Path, text: str, environ: Mapping[str, str]) -> None:
+    """Refuse the text of a file at `path` whose settings make no sense by themselves, whatever this shell has set.
+
+    Raises:
+        EmbedderInitFailed: a value makes none, or no embedder can be built from them.
+    """
+    found = resolve(Table(path, values=tomllib.loads(text)), for_any_embedder(environ))
+    if vendors.find(found.backend.value):
+        require_buildable(found)
 
 
 def _backend_fault(answer: str) -> str:
