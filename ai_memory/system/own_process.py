@@ -9,6 +9,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import IO
 
+_BOOT = (
+    "import sys; after = 2 + int(sys.argv[1]); sys.path[:], sys.argv[1:] = sys.argv[2:after], sys.argv[after:]; "
+    "from ai_memory.__main__ import start; sys.exit(start())"
+)
+"""Run with -P: nothing is imported from the working folder that this program would not import from there."""
 GENTLE = 10
 """The niceness of what nobody waits for, as of nice(1) without a number."""
 
@@ -24,7 +29,7 @@ def start_own(
     Raises:
         OSError: it cannot be begun.
     """
-    line = [sys.executable, "-m", "ai_memory", *words]
+    line = [sys.executable, "-P", "-c", _BOOT, str(len(sys.path)), *sys.path, *words]
     process = subprocess.Popen(  # noqa: S603 - this interpreter, and our own words
         line, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr, start_new_session=True
     )

@@ -78,6 +78,28 @@ def test_it_ends_with_the_server_and_what_it_did_is_kept(lacking: Place, two_mod
     assert 0 < with_vector(lacking) < ROWS
 
 
+def test_what_stands_in_the_folder_where_the_server_was_started_is_not_run(
+    lacking: Place, two_models: FakeEndpoint, tmp_path: Path
+) -> None:
+    lacking.configure(configured(two_models, boot="blocking"))
+    project = tmp_path / "project"
+    (project / "ai_memory").mkdir(parents=True)
+    (project / "ai_memory" / "__init__.py").touch()
+    (project / "ai_memory" / "__main__.py").write_text("open('ran', 'w')")
+    (project / "signal.py").write_text("open('ran', 'w'); from _signal import *")
+    # As a script that was installed: its own folder comes first where modules are looked for.
+    installed = tmp_path / "bin" / "ai-memory"
+    installed.parent.mkdir()
+    installed.write_text("from ai_memory.__main__ import start; start()")
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+    line = [sys.executable, str(installed), *lacking.named, "mcp"]
+    subprocess.run(line, env=env, cwd=project, stdin=subprocess.DEVNULL, capture_output=True, check=True)
+
+    assert not (project / "ran").exists()
+    assert with_vector(lacking) == ROWS
+
+
 def test_where_it_is_off_nothing_is_begun(lacking: Place) -> None:
     Boot(lacking.named).begin(settings_of(lacking))
 
