@@ -92,7 +92,7 @@ def _start(desk: Desk, given: Given, teller: Teller) -> Result:
     # What stands in the way is told now, as far as it shows without a model; the process would say the same to nobody.
     configured_target(settings.embedding)
     require_approved(settings, _unattended(settings))
-    desk.started = start_reembed(desk.options)
+    desk.started = start_reembed(desk.options(settings))
     teller.note("It works by itself, also when this server has ended. See how far it is: reembed_status")
     return Result(told={"started": True, "pid": desk.started.process.pid})
 

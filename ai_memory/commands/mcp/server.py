@@ -49,7 +49,7 @@ class Answering:
         try:
             found = tool.run(self.desk, read(tool.parameters, arguments), notes)
         except AiMemoryError as error:
-            return self._result({}, failure(error, self.console.hints), notes, is_error=True)
+            return self._result({}, failure(error, self.desk.hints(self.console.hints)), notes, is_error=True)
         return self._result(found.held, found.told, notes)
 
     def _result(
@@ -58,7 +58,9 @@ class Answering:
         noted = {"notes": notes.texts} if notes.texts else {}
         values = {
             **held,
-            **cleaned({**told, **noted}, Mask((*self.console.keys(), *self.desk.keys())), self.console.hints),
+            **cleaned(
+                {**told, **noted}, Mask((*self.console.keys(), *self.desk.keys())), self.desk.hints(self.console.hints)
+            ),
         }
         return types.CallToolResult(content=[types.TextContent(text=to_json(values))], is_error=is_error)
 

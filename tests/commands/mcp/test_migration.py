@@ -220,5 +220,26 @@ def test_two_servers_on_one_file_see_what_the_other_stores_and_one_migration_wor
     assert place.run("reembed", "verify").code == 0
 
 
+def test_the_database_that_is_configured_now_is_named_and_migrated(migration: Migration) -> None:
+    at_first = migration.place.db
+    now = at_first.with_name("now.db")
+    assert Place(now, migration.place.config, {}).run("import", at_first.with_suffix(".jsonl")).code == 0
+    text = migration.place.config.read_text()
+    place = Place(now, migration.place.config, {}, ("--config", str(migration.place.config)))
+    place.configure(f'db = "{at_first}"\n{text}')
+
+    async def talk(agent: Agent) -> None:
+        place.configure(f'db = "{now}"\n{configured(migration.endpoint)}')
+        refused = await agent.refused("memory_forget", id="none")
+        assert refused["next"] == f"ai-memory {' '.join(place.named)} list"
+        await agent.call("memory_store", title="T", content="x", embed=False)
+        assert place.run("reembed", "approve").code == 0
+        await agent.call("reembed_start")
+        await agent.until("reembed_status", lambda found: _over(found.get("started_here")))
+
+    place.converse(talk)
+    assert (widths(migration.place), widths(place)) == ({16}, {16})
+
+
 def _over(started: Values | None) -> bool:
     return started is None or started["exit_code"] is not None
