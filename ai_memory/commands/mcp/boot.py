@@ -9,20 +9,26 @@ from typing import TYPE_CHECKING
 from ai_memory.config.embedding import AT_ONCE, OFF
 from ai_memory.errors import AiMemoryError
 from ai_memory.system.own_process import start_own
+from ai_memory.text.amounts import counted
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ai_memory.config.settings import Settings
+
+LEFT = (
+    "no vector. A server fills in none of these as it starts, for their texts go to the embedder in plain. "
+    "A person decides that: ai-memory backfill"
+)
 
 
 class Boot:
     """A backfill beside the server: a process of its own, gentle, which ends with the server."""
 
-    def __init__(self, options: Sequence[str]) -> None:
-        """Begin nothing yet; `options` are the global ones that name its files."""
-        self._options = options
+    def __init__(self, options: Sequence[str], tell: Callable[[str], None]) -> None:
+        """Begin nothing yet; `options` are the global ones that name its files, `tell` hears what it leaves alone."""
+        self._options, self._tell = options, tell
         self._process: subprocess.Popen[bytes] | None = None
         self._ended = threading.Event()
 
@@ -50,15 +56,21 @@ class Boot:
     def _fill(self, settings: Settings) -> None:
         # Whatever is in the way is told where somebody asks for what needs it.
         with suppress(AiMemoryError, OSError):
-            if _is_due(settings) and not self._ended.is_set():
-                self._process = start_own([*self._options, "--quiet", "backfill"], gently=True)
+            if _is_due(settings, self._tell) and not self._ended.is_set():
+                self._process = start_own([*self._options, "--quiet", "backfill", "--without-keys"], gently=True)
 
 
-def _is_due(settings: Settings) -> bool:
-    """Return whether there is something to fill in, and nothing in the way of it."""
-    from ai_memory.actions.backfill import lacks_vectors
+def _is_due(settings: Settings, tell: Callable[[str], None]) -> bool:
+    """Return whether there is something to fill in, and nothing in the way of it.
+
+    A text that somebody encrypted is sent where a person says so, not because an agent's client starts a server: `tell`
+    hears that such are left.
+    """
+    from ai_memory.actions.backfill import lacking
     from ai_memory.actions.served import require_served
+    from ai_memory.clock import SystemClock
     from ai_memory.embed.assemble import configured_target
+    from ai_memory.reembed.heartbeat import require_no_pause
     from ai_memory.reembed.plan.targets import recorded_target
     from ai_memory.stores.holder import LockState
     from ai_memory.stores.opening import database, reading
@@ -68,5 +80,9 @@ def _is_due(settings: Settings) -> bool:
     if database(path).lock().state is not LockState.FREE:
         return False
     with reading(path) as library:
+        require_no_pause(library.store, now_ms=SystemClock().now_ms())
         require_served(library.store, recorded_target(library.store, target))
-        return lacks_vectors(library.listing)
+        due, encrypted = lacking(library)
+        if encrypted:
+            tell(f"{counted(encrypted, 'encrypted memory has', 'encrypted memories have')} {LEFT}")
+        return due > 0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections import deque
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from time import monotonic
@@ -40,6 +41,7 @@ class Desk:
         self.models = Models()
         self.vectors = KeptVectors(monotonic)
         self.started: Started | None = None
+        self._unheard: deque[str] = deque()
         self._opened = ExitStack()
         self._search: OpenSearch | None = None
         self._of: object = None
@@ -84,6 +86,16 @@ class Desk:
             self.close()
             raise
         return self._search
+
+    def tell_once(self, text: str) -> None:
+        """Have the next answer note what happened beside all calls."""
+        self._unheard.append(text)
+
+    def pass_on(self, teller: Teller) -> None:
+        """Tell what no answer has noted yet."""
+        with suppress(IndexError):
+            while True:
+                teller.note(self._unheard.popleft())
 
     def close(self) -> None:
         """Close the database; the models stay."""

@@ -46,6 +46,7 @@ class Answering:
     def answer(self, name: str, arguments: Mapping[str, Any]) -> types.CallToolResult:
         """Return the answer to one call; an error of ours is one that says what to do next."""
         tool, notes = self.tools[name], Notes()
+        self.desk.pass_on(notes)
         try:
             found = tool.run(self.desk, read(tool.parameters, arguments), notes)
         except AiMemoryError as error:
