@@ -57,7 +57,9 @@ class Boot:
         # Whatever is in the way is told where somebody asks for what needs it.
         with suppress(AiMemoryError, OSError):
             if _is_due(settings, self._tell) and not self._ended.is_set():
-                self._process = start_own([*self._options, "--quiet", "backfill", "--without-keys"], gently=True)
+                self._process = start_own(
+                    [*self._options, "--quiet", "backfill", "--without-keys"], gently=True, bound=True
+                )
 
 
 def _is_due(settings: Settings, tell: Callable[[str], None]) -> bool:
