@@ -158,6 +158,22 @@ def test_a_pause_that_lasts_is_not_cut_short_by_an_agent(migration: Migration) -
     migration.place.converse(talk)
 
 
+def test_an_unfinished_rollback_is_left_to_a_person(migration: Migration) -> None:
+    place = migration.place
+    assert place.run("reembed", "--yes").code == 0
+    assert place.run("reembed", "rollback", "--yes", "--max-rows", "10").code == 75
+    assert place.run("reembed", "approve").code == 0
+    before = [widths(place), place.run("reembed", "status", "--json").json["done"]]
+
+    async def talk(agent: Agent) -> None:
+        refused = await agent.refused("reembed_start")
+        assert (refused["exit_code"], "a rollback, is unfinished" in refused["error"]) == (12, True)
+        assert refused["next"] == f"ai-memory {' '.join(place.named)} reembed --resume"
+
+    place.converse(talk)
+    assert [widths(place), place.run("reembed", "status", "--json").json["done"]] == before
+
+
 def test_a_run_that_is_given_up_needs_a_new_approval(migration: Migration) -> None:
     migration.approve()
 
