@@ -6,6 +6,7 @@ from collections import deque
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
+from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,7 @@ class Desk:
         self.models = Models()
         self.vectors = KeptVectors(monotonic)
         self.started: Started | None = None
+        self.starting = Lock()
         self._unheard: deque[str] = deque()
         self._opened = ExitStack()
         self._search: OpenSearch | None = None

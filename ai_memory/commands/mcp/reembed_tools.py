@@ -15,6 +15,7 @@ from ai_memory.text.times import instant
 if TYPE_CHECKING:
     from ai_memory.commands.mcp.desk import Desk
     from ai_memory.commands.mcp.parameters import Given
+    from ai_memory.commands.mcp.started import Started
     from ai_memory.commands.teller import Teller
     from ai_memory.config.settings import Settings
     from ai_memory.reembed.options import Options
@@ -70,6 +71,15 @@ def _plan(desk: Desk, given: Given, teller: Teller) -> Result:
 
 
 def _start(desk: Desk, given: Given, teller: Teller) -> Result:
+    del given
+    # Of calls at once each sees what the one before it began.
+    with desk.starting:
+        desk.started = _begun(desk, teller)
+    teller.note("It works by itself, also when this server has ended. See how far it is: reembed_status")
+    return Result(told={"started": True, "pid": desk.started.process.pid})
+
+
+def _begun(desk: Desk, teller: Teller) -> Started:
     from ai_memory.clock import SystemClock
     from ai_memory.commands.mcp.started import start_reembed
     from ai_memory.commands.reembed.unattended import require_approved
@@ -79,7 +89,6 @@ def _start(desk: Desk, given: Given, teller: Teller) -> Result:
     from ai_memory.stores.holder import LockState
     from ai_memory.stores.opening import database
 
-    del given
     settings = desk.settings()
     file = database(settings.db.value, tell=teller.note)
     with file.read() as store:
@@ -95,9 +104,7 @@ def _start(desk: Desk, given: Given, teller: Teller) -> Result:
     # What stands in the way is told now, as far as it shows without a model; the process would say the same to nobody.
     configured_target(settings.embedding)
     require_approved(settings, _unattended(settings))
-    desk.started = start_reembed(desk.options(settings))
-    teller.note("It works by itself, also when this server has ended. See how far it is: reembed_status")
-    return Result(told={"started": True, "pid": desk.started.process.pid})
+    return start_reembed(desk.options(settings))
 
 
 def _status(desk: Desk, given: Given, teller: Teller) -> Result:

@@ -14,7 +14,8 @@ import pytest
 
 from tests.commands.mcp.conftest import OTHER, configured
 from tests.support import files
-from tests.support.agent import Agent, Place, Values, run
+from tests.support.agent import Agent, Place, Values, run, values
+from ai_memory.system.person import who
 from tests.support.fake_endpoint import FakeEndpoint
 
 ROWS = 40
@@ -138,6 +139,7 @@ def test_a_pause_ends_the_run_within_a_batch_and_keeps_others_from_beginning(mig
         assert ended["started_here"]["exit_code"] == 12
         assert "the disk is needed" in ended["started_here"]["said"]
         assert (ended["condition"], ended["pause"]["reason"]) == ("paused", "the disk is needed")
+        assert paused["paused_by"] == f"an agent of {who()}, through mcp"
         assert 0 < ended["done"] < ROWS
         refused = await agent.refused("reembed_start")
         assert (refused["exit_code"], "the disk is needed" in refused["error"]) == (12, True)
@@ -172,6 +174,19 @@ def test_an_unfinished_rollback_is_left_to_a_person(migration: Migration) -> Non
 
     place.converse(talk)
     assert [widths(place), place.run("reembed", "status", "--json").json["done"]] == before
+
+
+def test_of_starts_that_are_asked_for_at_once_one_begins(migration: Migration) -> None:
+    migration.approve()
+    migration.endpoint.change(latency=0.15)
+
+    async def talk(agent: Agent) -> None:
+        answers = await asyncio.gather(*(agent.answer("reembed_start") for _ in range(4)))
+        migration.begun.extend(values(each)["pid"] for each in answers if not each.is_error)
+        refused = [values(each)["exit_code"] for each in answers if each.is_error]
+        assert refused == [11, 11, 11]
+
+    migration.place.converse(talk)
 
 
 def test_a_run_that_is_given_up_needs_a_new_approval(migration: Migration) -> None:
