@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
+from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 from ai_memory.config.embedding import AT_ONCE, OFF
 from ai_memory.errors import AiMemoryError
+from ai_memory.system.hang_up import is_hung_up
 from ai_memory.system.own_process import start_own
 from ai_memory.text.amounts import counted
 
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
 
     from ai_memory.config.settings import Settings
 
+STDIN = 0
+BLOCKS_S = 30.0
+"""Some clients wait a minute for a first answer, and then take the server for broken. A choice of 2026-11-27."""
+LOOK_S = 0.02
 LEFT = (
     "no vector. A server fills in none of these as it starts, for their texts go to the embedder in plain. "
     "A person decides that: ai-memory backfill"
@@ -32,8 +38,10 @@ class Boot:
         self._process: subprocess.Popen[bytes] | None = None
         self._ended = threading.Event()
 
-    def begin(self, settings: Settings) -> None:
+    def begin(self, settings: Settings, *, blocks_s: float = BLOCKS_S) -> None:
         """Have missing vectors filled in where that is configured; where it is to block, return when they are.
+
+        That is waited for `blocks_s` seconds at most, and as long as the client holds our stdin; it goes on then.
 
         Raises:
             EmbedderInitFailed: what is configured of it makes no sense.
@@ -43,15 +51,22 @@ class Boot:
         if when != OFF:
             looking.start()
         if when == AT_ONCE:
-            looking.join()
-            if self._process:
-                self._process.wait()
+            until = monotonic() + blocks_s
+            while (looking.is_alive() or self.works) and monotonic() < until and not is_hung_up(STDIN):
+                sleep(LOOK_S)
+
+    @property
+    def works(self) -> bool:
+        """Whether the process that was begun is still there."""
+        return self._process is not None and self._process.poll() is None
 
     def end(self) -> None:
         """End what still works; what it has done is kept."""
         self._ended.set()
-        if self._process and self._process.poll() is None:
+        if self._process and self.works:
             self._process.terminate()
+        if self._process and self._process.stdin:
+            self._process.stdin.close()
 
     def _fill(self, settings: Settings) -> None:
         # Whatever is in the way is told where somebody asks for what needs it.

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ai_memory.commands.mcp.boot import Boot
+from ai_memory.commands.mcp.boot import BLOCKS_S, Boot
 from ai_memory.commands.mcp.run import INSTALL
 from ai_memory.config.settings import Settings
 from ai_memory.stores.holder import LockState
@@ -23,7 +23,7 @@ from tests.commands.mcp.conftest import OTHER, configured
 from tests.conftest import ROOT
 from tests.support import files
 from tests.support.agent import Agent, Place
-from tests.support.command import Command, kill, wait_for
+from tests.support.command import Command, answer, kill, wait_for
 from tests.support.envelopes import keep_key, sealed
 from tests.support.fake_endpoint import FakeEndpoint
 from tests.test_packaging import HEAVY
@@ -66,6 +66,32 @@ def test_where_it_blocks_the_first_answer_comes_after_it(lacking: Place, two_mod
         assert (await agent.call("memory_stats"))["with_vector"] == ROWS
 
     lacking.converse(talk)
+
+
+def test_where_it_blocks_and_nothing_comes_back_the_server_answers_after_a_while(
+    lacking: Place, two_models: FakeEndpoint
+) -> None:
+    lacking.configure(configured(two_models, boot="blocking"))
+    two_models.fail("hang", times=-1)
+    boot = Boot(lacking.named, print)
+
+    boot.begin(settings_of(lacking), blocks_s=0.1)
+
+    # What it was to wait for goes on, until the server ends.
+    wait_for(lambda: database(lacking.db).lock().state is LockState.RUNNER)
+    boot.end()
+    wait_for(lambda: not boot.works)
+    assert with_vector(lacking) == 0
+
+
+def test_where_it_blocks_the_server_ends_with_its_stdin(lacking: Place, two_models: FakeEndpoint) -> None:
+    lacking.configure(configured(two_models, boot="blocking"))
+    two_models.fail("hang", times=-1)
+    server = Command(lacking.db).start("--config", lacking.config, "mcp")
+    wait_for(lambda: database(lacking.db).lock().state is LockState.RUNNER)
+
+    assert answer(server, timeout_s=BLOCKS_S / 2).code == 0
+    wait_for(lambda: database(lacking.db).lock().state is LockState.FREE)
 
 
 def test_it_ends_with_the_server_and_what_it_did_is_kept(lacking: Place, two_models: FakeEndpoint) -> None:

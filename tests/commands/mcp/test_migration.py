@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from ai_memory.system.person import who
 from tests.commands.mcp.conftest import OTHER, configured
 from tests.support import files
 from tests.support.agent import Agent, Place, Values, run, values
-from ai_memory.system.person import who
 from tests.support.fake_endpoint import FakeEndpoint
 
 ROWS = 40
