@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ai_memory.actions.filled import Filled
     from ai_memory.actions.filling import Filling
     from ai_memory.reembed.work import Workers
+    from ai_memory.stores.memory_port import Library
     from ai_memory.stores.memory_port_reading import Listing
     from ai_memory.vectors.target import Fingerprint
 
@@ -33,9 +34,12 @@ def ids_without_vector(listing: Listing) -> list[str]:
     return list(_without_vector(listing))
 
 
-def lacks_vectors(listing: Listing) -> bool:
-    """Return whether there are such memories."""
-    return any(True for _ in _without_vector(listing))
+def lacking(library: Library) -> tuple[int, int]:
+    """Return how many such memories are in plain text, and how many are encrypted."""
+    ids = ids_without_vector(library.listing)
+    memories = (library.memories.get(each) for each in ids) if library.counts.totals().encrypted else ()
+    encrypted = sum(memory is not None and memory.encrypted for memory in memories)
+    return len(ids) - encrypted, encrypted
 
 
 def _without_vector(listing: Listing) -> Iterator[str]:

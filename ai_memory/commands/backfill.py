@@ -14,11 +14,13 @@ from ai_memory.commands.interrupts import Written, telling
 from ai_memory.commands.with_keys import with_keys
 from ai_memory.commands.without_vectors import vectors_later, warn_of_rows
 from ai_memory.embed.assemble import configured_target
+from ai_memory.reembed.heartbeat import require_no_pause
 from ai_memory.reembed.holding import holding
 from ai_memory.reembed.inspect.report import ASKED_FOR
 from ai_memory.reembed.plan.targets import recorded_target
 from ai_memory.reembed.way_on import naming_the_way_on
 from ai_memory.stores.holder import Task
+from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import database, reading, writing
 from ai_memory.text.amounts import counted
 from ai_memory.text.hints import BACKFILL
@@ -34,8 +36,8 @@ EXIT_ROWS_LEFT = 10
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add no argument."""
-    del parser
+    """Add the command's arguments."""
+    parser.add_argument("--without-keys", action="store_true", help="leave encrypted memories as they are")
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
@@ -44,18 +46,19 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     Raises:
         NoEmbedder: the configuration has embeddings turned off.
         EmbedderInitFailed: the embedder cannot be built, or its configuration makes no sense.
-        OperatorNeeded: most vectors of the file are of another space.
+        OperatorNeeded: most vectors of the file are of another space, or the file is paused.
         RunHeld: a run is at work, or another of these commands.
         EmbedError: the embedder failed; what it had done is stored.
         EndpointUnusable, TargetChanged: its vectors cannot be believed, or are those of other weights.
     """
-    del args
     configured, total, path = settings.embedding, Filled(), settings.db.value
     now_ms = SystemClock().now_ms()
     held, ids = holding(database(path, tell=console.note), now_ms=now_ms, task=Task.BACKFILL), list[str]()
     ended = telling(lambda: _by_then(path, len(ids), total, configured))
-    with ended, held, writing(path, now_ms=now_ms, tell=console.note, options=with_keys(settings)) as library:
+    options = OpenOptions() if args.without_keys else with_keys(settings)
+    with ended, held, writing(path, now_ms=now_ms, tell=console.note, options=options) as library:
         store = library.store
+        require_no_pause(store, now_ms=now_ms)
         with naming_the_way_on(store, BACKFILL, now_ms=now_ms):
             ids += ids_without_vector(library.listing)
             if ids:

@@ -151,6 +151,7 @@ complete -c ai-memory -n '_shtab_ai_memory_using evaluate' -s q -l quiet -d 'sho
 complete -c ai-memory -n '_shtab_ai_memory_using evaluate' -s v -l verbose -d 'show more details, and the traceback of an error'
 complete -c ai-memory -n '_shtab_ai_memory_using; and test $_shtab_ai_memory_npos -eq 0' -a backfill -d 'Embed the memories that have no vector.'
 complete -c ai-memory -n '_shtab_ai_memory_using backfill' -s h -l help -d 'show this help message and exit'
+complete -c ai-memory -n '_shtab_ai_memory_using backfill' -l without-keys -d 'leave encrypted memories as they are'
 complete -c ai-memory -n '_shtab_ai_memory_using backfill' -l db -xka "(__fish_complete_path (commandline -ct))" -d 'the database file'
 complete -c ai-memory -n '_shtab_ai_memory_using backfill' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'the configuration file'
 complete -c ai-memory -n '_shtab_ai_memory_using backfill' -l json -d 'print ONE JSON object on one line'

@@ -85,6 +85,7 @@ _shtab_ai_memory_defaults_added=0
 
 _shtab_ai_memory_backfill_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--without-keys[leave encrypted memories as they are]"
   "--db[the database file]:PATH:_files"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"

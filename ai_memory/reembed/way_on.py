@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ai_memory.errors import AiMemoryError, DataRefused
 from ai_memory.memory.text_codec import printable
-from ai_memory.text.hints import BACKFILL, GO_ON, QUARANTINE, REEMBED, SWITCH
+from ai_memory.text.hints import GO_ON, QUARANTINE, REEMBED, SWITCH
 
 if TYPE_CHECKING:
     from ai_memory.reembed.scope import Scope
@@ -47,8 +47,7 @@ def steps_on(
         # It goes on with its own namespaces.
         all_of_it = run.scope is None or (scope is not None and {*scope} <= {*run.scope})
         steps = (GO_ON,) if all_of_it else (GO_ON, begin)
-    # A backfill takes no run, and heeds no pause.
-    return (UNPAUSE, *steps) if pause and steps != (BACKFILL,) else steps
+    return (UNPAUSE, *steps) if pause else steps
 
 
 def way_on(

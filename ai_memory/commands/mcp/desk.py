@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections import deque
+from contextlib import ExitStack, suppress
+from dataclasses import replace
 from functools import partial
+from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -12,30 +15,35 @@ from ai_memory.commands.mcp.models import Models
 from ai_memory.commands.open_search import Doors, open_search
 from ai_memory.commands.teller import Notes
 from ai_memory.errors import AiMemoryError
+from ai_memory.text.hints import options_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
+    from pathlib import Path
 
     from ai_memory.commands.mcp.started import Started
     from ai_memory.commands.open_search import OpenSearch
     from ai_memory.commands.teller import Teller
     from ai_memory.config.settings import Settings
+    from ai_memory.text.hints import Hints
 
 
 class Desk:
     """Where tools find what they work with; `search` is for one thread, all else for any."""
 
-    def __init__(self, gather: Callable[[], Settings], options: Sequence[str]) -> None:
+    def __init__(self, gather: Callable[[], Settings], settings: Settings, config: Path | None) -> None:
         """Ask `gather` for the settings at each call: somebody may change the configuration while the server runs.
 
-        `options` are the global ones by which a process of its own finds the same files.
+        `settings` are those of the start; `config` is the file that the command line names.
         """
         self._gather = gather
-        self._latest: Settings | None = None
-        self.options = options
+        self._latest = settings
+        self._config = config
         self.models = Models()
         self.vectors = KeptVectors(monotonic)
         self.started: Started | None = None
+        self.starting = Lock()
+        self._unheard: deque[str] = deque()
         self._opened = ExitStack()
         self._search: OpenSearch | None = None
         self._of: object = None
@@ -52,7 +60,15 @@ class Desk:
 
     def keys(self) -> tuple[str, ...]:
         """Return the keys that no answer may show, as far as the configuration was read."""
-        return self._latest.secrets() if self._latest else ()
+        return self._latest.secrets()
+
+    def hints(self, hints: Hints) -> Hints:
+        """Return hints that name the files of the latest settings: whoever reads one is not where the server runs."""
+        return replace(hints, options=options_of(self._latest.db.value.absolute(), self._config))
+
+    def options(self, settings: Settings) -> list[str]:
+        """Return the global options by which a process of its own finds the files of these settings."""
+        return ["--db", str(settings.db.value.absolute()), *(["--config", str(self._config)] if self._config else [])]
 
     def search(self, teller: Teller) -> OpenSearch:
         """Return the search, opened again where somebody changed the configuration or put another file in its place.
@@ -72,6 +88,16 @@ class Desk:
             self.close()
             raise
         return self._search
+
+    def tell_once(self, text: str) -> None:
+        """Have the next answer note what happened beside all calls."""
+        self._unheard.append(text)
+
+    def pass_on(self, teller: Teller) -> None:
+        """Tell what no answer has noted yet."""
+        with suppress(IndexError):
+            while True:
+                teller.note(self._unheard.popleft())
 
     def close(self) -> None:
         """Close the database; the models stay."""

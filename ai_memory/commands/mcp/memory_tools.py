@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ai_memory.commands.mcp.desk import Desk
     from ai_memory.commands.mcp.parameters import Given
     from ai_memory.commands.teller import Teller
+    from ai_memory.memory.records import Value
 
 SOURCE = "mcp"
 """What a new memory says of where it came from."""
@@ -66,11 +67,11 @@ def _recall(desk: Desk, given: Given, teller: Teller) -> Result:
     found.tell(teller)
     values = found.values()
     hits = [asdict(each) for each in found.found.hits]
-    memories = [cut(only(_rounded(each), given["fields"]), given["content_chars"]) for each in hits]
+    memories = [cut(only(to_object(_rounded(each)), given["fields"]), given["content_chars"]) for each in hits]
     return Result({"memories": memories}, {"by": values["by"]})
 
 
-def _rounded(hit: dict[str, object]) -> dict[str, object]:
+def _rounded(hit: dict[str, Value]) -> dict[str, Value]:
     return {name: round(value, 4) if isinstance(value, float) else value for name, value in hit.items()}
 
 
@@ -97,7 +98,7 @@ def _list(desk: Desk, given: Given, teller: Teller) -> Result:
         listing = library.listing
         listing.require_found(namespace)
         found = library.store.consistently(lambda _: list(listing.summaries(namespace, selection)))
-    memories = [only(asdict(each), given["fields"]) for each in found[:limit]]
+    memories = [only(to_object(asdict(each)), given["fields"]) for each in found[:limit]]
     return Result({"memories": memories}, {"more": len(found) > limit})
 
 
@@ -131,7 +132,7 @@ def _stats(desk: Desk, given: Given, teller: Teller) -> Result:
     path = desk.settings().db.value
     with reading(path, tell=teller.note) as library:
         found = held(library)
-        counted = [asdict(each) for each in library.counts.namespaces()] if given["by_namespace"] else []
+        counted = [to_object(asdict(each)) for each in library.counts.namespaces()] if given["by_namespace"] else []
     return Result({"by_namespace": counted} if counted else {}, {"db": str(path.absolute()), **found.values()})
 
 

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from ai_memory.commands.arguments import point_in_time
 from ai_memory.commands.mcp.parameters import Flag, Parameter, Texts
 from ai_memory.commands.mcp.tool import READS, Effects, Result, Tool, only
-from ai_memory.errors import RunHeld, UsageError
+from ai_memory.errors import OperatorNeeded, RunHeld, UsageError
 from ai_memory.text.cleaning import one_line
 from ai_memory.text.times import instant
 
 if TYPE_CHECKING:
     from ai_memory.commands.mcp.desk import Desk
     from ai_memory.commands.mcp.parameters import Given
+    from ai_memory.commands.mcp.started import Started
     from ai_memory.commands.teller import Teller
     from ai_memory.config.settings import Settings
     from ai_memory.reembed.options import Options
@@ -70,31 +71,40 @@ def _plan(desk: Desk, given: Given, teller: Teller) -> Result:
 
 
 def _start(desk: Desk, given: Given, teller: Teller) -> Result:
+    del given
+    # Of calls at once each sees what the one before it began.
+    with desk.starting:
+        desk.started = _begun(desk, teller)
+    teller.note("It works by itself, also when this server has ended. See how far it is: reembed_status")
+    return Result(told={"started": True, "pid": desk.started.process.pid})
+
+
+def _begun(desk: Desk, teller: Teller) -> Started:
     from ai_memory.clock import SystemClock
     from ai_memory.commands.mcp.started import start_reembed
     from ai_memory.commands.reembed.unattended import require_approved
     from ai_memory.embed.assemble import configured_target
     from ai_memory.reembed.holding import held
+    from ai_memory.reembed.plan.decide import WAYS_OUT_OF_ROLLBACK
     from ai_memory.stores.holder import LockState
     from ai_memory.stores.opening import database
 
-    del given
     settings = desk.settings()
     file = database(settings.db.value, tell=teller.note)
-    with file.read():
-        # It is there, and can be read.
-        pass
+    with file.read() as store:
+        run = store.runs.unfinished()
     if file.lock().state is not LockState.FREE:
         raise held(file, now_ms=SystemClock().now_ms())
     if desk.started and desk.started.runs:
         number = desk.started.process.pid
         raise RunHeld(f"Process {number} was begun a moment ago.", tip="Watch it: ai-memory reembed status")
+    if run and run.undoes:
+        what = f"Run {run.run_id}, a rollback, is unfinished, and a person's to finish."
+        raise OperatorNeeded(what, tip=WAYS_OUT_OF_ROLLBACK)
     # What stands in the way is told now, as far as it shows without a model; the process would say the same to nobody.
     configured_target(settings.embedding)
     require_approved(settings, _unattended(settings))
-    desk.started = start_reembed(desk.options)
-    teller.note("It works by itself, also when this server has ended. See how far it is: reembed_status")
-    return Result(told={"started": True, "pid": desk.started.process.pid})
+    return start_reembed(desk.options(settings))
 
 
 def _status(desk: Desk, given: Given, teller: Teller) -> Result:

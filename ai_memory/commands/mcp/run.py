@@ -7,14 +7,12 @@ import importlib.util
 import os
 import signal
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import UsageError
 from ai_memory.system import signals
 from ai_memory.system.signals import SIGNAL_EXIT, SIGNALS
-from ai_memory.text.hints import options_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,17 +43,13 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     from ai_memory.commands.mcp.desk import Desk
     from ai_memory.commands.mcp.server import serve
 
-    # Whoever reads a hint is not where the server runs.
-    db, named = settings.db.value.absolute(), getattr(args, "config", None)
-    config = Path(named).absolute() if named else None
-    options = ["--db", str(db), *(["--config", str(config)] if config else [])]
-    hints = replace(console.hints, options=options_of(db, config))
-    boot = Boot(options)
+    named = getattr(args, "config", None)
+    desk = Desk(_gather(args, settings), settings, Path(named).absolute() if named else None)
+    boot = Boot(desk.options(settings), desk.tell_once)
     with _ended_at_once(boot.end):
         boot.begin(settings)
-        desk = Desk(_gather(args, settings), options)
         try:
-            serve([*memory_tools.TOOLS, *reembed_tools.TOOLS], desk, replace(console, hints=hints))
+            serve([*memory_tools.TOOLS, *reembed_tools.TOOLS], desk, console)
         finally:
             boot.end()
     return 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+
 import pytest
 
 from ai_memory.commands.mcp.memory_tools import SOURCE
@@ -88,13 +90,21 @@ def test_a_hostile_text_reaches_the_agent_as_it_was_stored_and_nothing_else_happ
     place.converse(talk)
 
 
-def test_bytes_that_are_no_text_and_a_blob_stop_no_answer(place: Place) -> None:
+def test_bytes_that_are_no_text_are_shown_alike_by_each_tool_and_a_blob_stops_no_answer(place: Place) -> None:
+    content, title = ({"$stored": {"utf8": b64encode(each).decode()}} for each in (b"otter\xff", b"o\xff"))
+
     async def talk(agent: Agent) -> None:
         await agent.call("memory_store", title="odd", content="otter", embed=False)
         files.execute(place.db, "UPDATE memories SET content = CAST(x'6f74746572ff' AS TEXT), metadata = x'00ff'")
         (found,) = (await agent.call("memory_recall", query="otter"))["memories"]
-        assert found["content"] == "otter\udcff"
-        assert (await agent.call("memory_get", name="odd"))["title"] == "odd"
+        assert found["content"] == content
+        assert (await agent.call("memory_get", name="odd"))["content"] == content
+        files.execute(place.db, "UPDATE memories SET title = CAST(x'6fff' AS TEXT)")
+        (found,) = (await agent.call("memory_list"))["memories"]
+        assert found["title"] == title
+        files.execute(place.db, "UPDATE memories SET namespace = title")
+        (found,) = (await agent.call("memory_stats", by_namespace=True))["by_namespace"]
+        assert found["namespace"] == title
 
     place.converse(talk)
 

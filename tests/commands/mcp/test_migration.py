@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from ai_memory.system.person import who
 from tests.commands.mcp.conftest import OTHER, configured
 from tests.support import files
-from tests.support.agent import Agent, Place, Values, run
+from tests.support.agent import Agent, Place, Values, run, values
 from tests.support.fake_endpoint import FakeEndpoint
 
 ROWS = 40
@@ -138,6 +139,7 @@ def test_a_pause_ends_the_run_within_a_batch_and_keeps_others_from_beginning(mig
         assert ended["started_here"]["exit_code"] == 12
         assert "the disk is needed" in ended["started_here"]["said"]
         assert (ended["condition"], ended["pause"]["reason"]) == ("paused", "the disk is needed")
+        assert paused["paused_by"] == f"an agent of {who()}, through mcp"
         assert 0 < ended["done"] < ROWS
         refused = await agent.refused("reembed_start")
         assert (refused["exit_code"], "the disk is needed" in refused["error"]) == (12, True)
@@ -154,6 +156,35 @@ def test_a_pause_that_lasts_is_not_cut_short_by_an_agent(migration: Migration) -
         assert "that pause stands" in paused["notes"][0]
         assert (await agent.refused("reembed_pause", until="2001-01-01T00:00:00Z"))["exit_code"] == 64
         assert "is not a time" in (await agent.refused("reembed_pause", until="soon"))["error"]
+
+    migration.place.converse(talk)
+
+
+def test_an_unfinished_rollback_is_left_to_a_person(migration: Migration) -> None:
+    place = migration.place
+    assert place.run("reembed", "--yes").code == 0
+    assert place.run("reembed", "rollback", "--yes", "--max-rows", "10").code == 75
+    assert place.run("reembed", "approve").code == 0
+    before = [widths(place), place.run("reembed", "status", "--json").json["done"]]
+
+    async def talk(agent: Agent) -> None:
+        refused = await agent.refused("reembed_start")
+        assert (refused["exit_code"], "a rollback, is unfinished" in refused["error"]) == (12, True)
+        assert refused["next"] == f"ai-memory {' '.join(place.named)} reembed --resume"
+
+    place.converse(talk)
+    assert [widths(place), place.run("reembed", "status", "--json").json["done"]] == before
+
+
+def test_of_starts_that_are_asked_for_at_once_one_begins(migration: Migration) -> None:
+    migration.approve()
+    migration.endpoint.change(latency=0.15)
+
+    async def talk(agent: Agent) -> None:
+        answers = await asyncio.gather(*(agent.answer("reembed_start") for _ in range(4)))
+        migration.begun.extend(values(each)["pid"] for each in answers if not each.is_error)
+        refused = [values(each)["exit_code"] for each in answers if each.is_error]
+        assert refused == [11, 11, 11]
 
     migration.place.converse(talk)
 
@@ -218,6 +249,27 @@ def test_two_servers_on_one_file_see_what_the_other_stores_and_one_migration_wor
     assert widths(place) == {24}
     assert len(place.run("reembed", "history", "--json").json["runs"]) == 1
     assert place.run("reembed", "verify").code == 0
+
+
+def test_the_database_that_is_configured_now_is_named_and_migrated(migration: Migration) -> None:
+    at_first = migration.place.db
+    now = at_first.with_name("now.db")
+    assert Place(now, migration.place.config, {}).run("import", at_first.with_suffix(".jsonl")).code == 0
+    text = migration.place.config.read_text()
+    place = Place(now, migration.place.config, {}, ("--config", str(migration.place.config)))
+    place.configure(f'db = "{at_first}"\n{text}')
+
+    async def talk(agent: Agent) -> None:
+        place.configure(f'db = "{now}"\n{configured(migration.endpoint)}')
+        refused = await agent.refused("memory_forget", id="none")
+        assert refused["next"] == f"ai-memory {' '.join(place.named)} list"
+        await agent.call("memory_store", title="T", content="x", embed=False)
+        assert place.run("reembed", "approve").code == 0
+        await agent.call("reembed_start")
+        await agent.until("reembed_status", lambda found: _over(found.get("started_here")))
+
+    place.converse(talk)
+    assert (widths(migration.place), widths(place)) == ({16}, {16})
 
 
 def _over(started: Values | None) -> bool:
