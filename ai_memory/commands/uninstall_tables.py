@@ -13,7 +13,6 @@ from ai_memory.reembed.stop import Stop, stop_on_signals
 from ai_memory.show.question import can_ask, disclose
 from ai_memory.stores.holder import Task
 from ai_memory.stores.opening import database, reading, writing
-from ai_memory.text.amounts import counted
 
 if TYPE_CHECKING:
     from ai_memory.config.settings import Settings
@@ -52,13 +51,13 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
             "Nothing was changed: what is dropped cannot be had again.", tip="If that is meant, add --yes."
         )
     with stop_on_signals(stop, tell=not console.quiet):
-        told = [f"{counted(len(found), 'table')} of ours will be dropped: {LOST}. The memories and their vectors stay."]
+        told = [f"{len(found)} tables of ours will be dropped: {LOST}. The memories and their vectors stay."]
         disclose(told, "Drop them?", console, ask=not args.yes, heed=stop.heed)
         held = holding(database(path, tell=console.note), now_ms=now_ms, task=Task.UNINSTALL)
         with held, writing(path, now_ms=now_ms, tell=console.note) as library, library.transaction() as transaction:
             _droppable(transaction.library, now_ms=now_ms)
             dropped = transaction.drop_own_tables()
-    words = f"Dropped {counted(len(dropped), 'table')}. The file {database(path).lock().name} may be deleted."
+    words = f"Dropped {len(dropped)} tables. The file {database(path).lock().name} may be deleted."
     console.result({"dropped": dropped}, words)
     return 0
 
