@@ -13,7 +13,7 @@ from ai_memory.commands.mcp.parameters import Choice, Flag, Parameter, Texts, Wh
 from ai_memory.commands.mcp.tool import READS, Effects, Result, Tool, cut, only
 from ai_memory.errors import UsageError
 from ai_memory.memory.exchange import to_object
-from ai_memory.memory.records import DEFAULT_NAMESPACE
+from ai_memory.memory.records import DEFAULT_NAMESPACE, OF_VECTOR
 from ai_memory.memory.rules import TIERS
 from ai_memory.stores.memory_values import Order, Selection
 from ai_memory.text.strict_json import compact
@@ -82,10 +82,10 @@ def _get(desk: Desk, given: Given, teller: Teller) -> Result:
     with reading(desk.settings().db.value, tell=teller.note) as library:
         memory_id = meant(library, given["name"])
         memory = the_memory(library, memory_id)
-        embedded = library.memories.has_vector(memory_id)
+        embedded, columns = library.memories.has_vector(memory_id), set(library.memories.columns) - OF_VECTOR
     present = {name: value for name, value in memory.values.items() if value is not None}
     values = {**to_object(present), "embedded": embedded}
-    return Result(cut(only(values, given["fields"]), given["content_chars"]))
+    return Result(cut(only(values, given["fields"], also=sorted(columns)), given["content_chars"]))
 
 
 def _list(desk: Desk, given: Given, teller: Teller) -> Result:

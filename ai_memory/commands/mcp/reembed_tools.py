@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ai_memory.config.settings import Settings
     from ai_memory.reembed.options import Options
 
+AGENT_OF = "an agent of {} (through mcp)"
 BY_AN_AGENT = "asked for by an agent, through ai-memory's MCP server"
 PLAN = (
     "target_model",
@@ -50,6 +51,15 @@ STATUS = (
     "next",
 )
 """What is shown of a run where nothing else is asked for; `check` is 0 healthy, 1 needs somebody, 75 waiting."""
+MORE_STATUS = (
+    "reembedded already_current attested raced identical texts_sent texts_sent_twice requests retries "
+    "tokens asked_again disagreed taken_again put_back left_alone moved space scope order rows_per_hour "
+    "cost started_at last_progress_at last_written_at finished_at last_end staged undoes undone_by "
+    "interrupted held_by replaced pass reads reads_answered counted_at differ_at_most computing "
+    "stale_since free_bytes breaker in_flight_limit kept_rows kept_bytes way_back edited outside "
+    "unaddressable not_live substrate namespaces"
+)
+"""What else can be asked for of a run, the last of it with `exact`; a file without one has none of it."""
 
 
 def _unattended(settings: Settings) -> Options:
@@ -67,7 +77,7 @@ def _plan(desk: Desk, given: Given, teller: Teller) -> Result:
     found = planned(settings, _unattended(settings), teller.note)
     for line in filter(None, [share_line(found.preflight), cut_line(found), refused_line(found.refusal)]):
         teller.note(line)
-    return Result(told=only(found.values(), given["fields"]))
+    return Result(told=only(found.values(), given["fields"], also=PLAN))
 
 
 def _start(desk: Desk, given: Given, teller: Teller) -> Result:
@@ -112,7 +122,7 @@ def _status(desk: Desk, given: Given, teller: Teller) -> Result:
 
     found = how_it_stands(desk.settings(), teller.note, exact=given["exact"])
     started = {"started_here": desk.started.values()} if desk.started else {}
-    return Result(told={**only(found.values(), given["fields"]), **started})
+    return Result(told={**only(found.values(), given["fields"], also=(*STATUS, *MORE_STATUS.split())), **started})
 
 
 def _pause(desk: Desk, given: Given, teller: Teller) -> Result:
@@ -123,7 +133,7 @@ def _pause(desk: Desk, given: Given, teller: Teller) -> Result:
 
     file, now_ms = database(desk.settings().db.value, tell=teller.note), SystemClock().now_ms()
     until = _until(given["until"], now_ms=now_ms)
-    pause = Pause(now_ms, until, who(), one_line(given["reason"]))
+    pause = Pause(now_ms, until, AGENT_OF.format(who()), one_line(given["reason"]))
     # Without the runner's lock: a runner that holds it is whom this is for.
     with file.write(now_ms=now_ms) as store, store.transaction() as transaction:
         stands = transaction.reader.operator.pause(now_ms=now_ms)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from ai_memory.errors import UsageError
+from ai_memory.text.cleaning import one_line
 
 if TYPE_CHECKING:
     from ai_memory.commands.mcp.desk import Desk
@@ -12,6 +15,7 @@ if TYPE_CHECKING:
     from ai_memory.commands.teller import Teller
 
 Values = Mapping[str, object]
+SHOWN = 40
 WHOLE = "content_length"
 """The key of how long a content is that was cut, in characters."""
 
@@ -65,6 +69,13 @@ def cut(values: Mapping[str, object], most: int) -> dict[str, object]:
     return {**values, "content": f"{content[:most]}…", WHOLE: len(content)}
 
 
-def only(values: Mapping[str, object], names: tuple[str, ...]) -> dict[str, object]:
-    """Return those of the values that have these names, in their order; all where there is no name."""
+def only(values: Mapping[str, object], names: tuple[str, ...], *, also: Sequence[str] = ()) -> dict[str, object]:
+    """Return those of the values that have these names, in their order; all where there is no name.
+
+    Raises:
+        UsageError: a name is neither that of a value, nor one of `also`, which there might be.
+    """
+    known = dict.fromkeys((*values, *also))
+    if unknown := [name for name in names if name not in known]:
+        raise UsageError(f"fields is {one_line(repr(unknown[0]), most=SHOWN)}, not one of {', '.join(known)}.")
     return {name: values[name] for name in names if name in values} if names else dict(values)

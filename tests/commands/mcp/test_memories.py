@@ -49,7 +49,11 @@ def test_storing_the_same_title_again_replaces_the_text_and_keeps_the_id(place: 
         first = await agent.call("memory_store", title="T", content="one")
         second = await agent.call("memory_store", title="T", content="two")
         assert (second["id"], second["outcome"]) == (first["id"], "updated")
-        assert (await agent.call("memory_get", name=first["id"], fields=["content"])) == {"content": "two"}
+        assert (await agent.call("memory_get", name=first["id"], fields=["content", "expires_at"])) == {
+            "content": "two"
+        }
+        refused = await agent.refused("memory_get", name=first["id"], fields=["nope"])
+        assert (refused["exit_code"], "fields is 'nope', not one of id, " in refused["error"]) == (64, True)
 
     place.converse(talk)
 
@@ -148,6 +152,8 @@ UNKNOWN = "00000000-0000-0000-0000-000000000000"
     ("tool", "arguments", "code", "said"),
     [
         ("memory_store", {"title": "T"}, 64, "content is missing."),
+        ("reembed_status", {"fields": ["nope"]}, 64, "fields is 'nope', not one of run_id, "),
+        ("reembed_plan", {"fields": ["nope"]}, 64, "fields is 'nope', not one of "),
         ("memory_store", {"title": " ", "content": "x"}, 64, "The memory's title is blank."),
         ("memory_store", {"title": "T", "content": "x", "tier": "eternal"}, 64, "tier is 'eternal', not one of short"),
         ("memory_store", {"title": "T", "content": "x", "priority": 11}, 64, "priority is 11, not a whole number from"),

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from ai_memory.commands.mcp.reembed_tools import MORE_STATUS, STATUS
 from ai_memory.system.person import who
 from tests.commands.mcp.conftest import OTHER, configured
 from tests.support import files
@@ -101,7 +102,8 @@ def test_a_conversation_migrates_while_it_recalls_is_killed_and_comes_back_to_th
         agent.kill()
 
     async def afterwards(agent: Agent) -> None:
-        found = await agent.until("reembed_status", lambda found: found["state"] == "done", fields=[])
+        found = await agent.until("reembed_status", lambda found: found["state"] == "done", fields=[], exact=True)
+        assert {*found} <= {*STATUS, *MORE_STATUS.split()}
         assert (found["done"], found["remaining"], found["check"]) == (ROWS, 0, 0)
         for number in range(ROWS):
             await found_by_meaning(agent, number)
@@ -139,7 +141,7 @@ def test_a_pause_ends_the_run_within_a_batch_and_keeps_others_from_beginning(mig
         assert ended["started_here"]["exit_code"] == 12
         assert "the disk is needed" in ended["started_here"]["said"]
         assert (ended["condition"], ended["pause"]["reason"]) == ("paused", "the disk is needed")
-        assert paused["paused_by"] == f"an agent of {who()}, through mcp"
+        assert paused["by"] == f"an agent of {who()} (through mcp)"
         assert 0 < ended["done"] < ROWS
         refused = await agent.refused("reembed_start")
         assert (refused["exit_code"], "the disk is needed" in refused["error"]) == (12, True)
