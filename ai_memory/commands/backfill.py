@@ -58,11 +58,11 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     options = OpenOptions() if args.without_keys else with_keys(settings)
     with ended, held, writing(path, now_ms=now_ms, tell=console.note, options=options) as library:
         store = library.store
-        require_no_pause(store, now_ms=now_ms)
         with naming_the_way_on(store, BACKFILL, now_ms=now_ms):
             ids += ids_without_vector(library.listing)
             if ids:
                 require_served(store, recorded_target(store, configured_target(configured)))
+            require_no_pause(store, now_ms=now_ms)
             with filling(store, configured, console, origin="backfill", total=len(ids)) as (made, workers):
                 fill(made, ids, workers, total, batch=configured.batch.value)
         remaining = len(ids_without_vector(library.listing))
