@@ -151,8 +151,8 @@ MUTANTS = (
     _one(
         "no final census",
         "reembed.sweep.passes:Passes._census",
-        "take_census(self._store, self._committer.target, self._scope, now_ms=self._tools.clock.now_ms())",
-        "Census(began_at=self._tools.clock.now_ms())",
+        "return take_census(",
+        "return Census(began_at=self._tools.clock.now_ms()) or take_census(",
     ),
     _one("done in spite of stale rows", "reembed.sweep.passes:Passes.run", "if not census.stale:", "if True:"),
     _one("census without head", "memory.freshness:_recorded", " and row.recorded_head == row.head", ""),
