@@ -32,7 +32,7 @@ def give_account(
     """
     recorded = recorded_run(store)
     lengths = LengthsOfTexts(reading(store.targets.read(recorded.target)) if recorded else Reading())
-    listener = Listener(live=lengths.add)
+    listener = Listener(began=lengths.begin, live=lengths.add)
     status = read_status(database, store, now_ms=now_ms, wanted=wanted, exact=True, listener=listener)
     if status is None:
         raise NotFound(

@@ -34,9 +34,13 @@ class LengthsOfTexts:
 
     def __init__(self, reading: Reading) -> None:
         """Begin with no row; texts are read as `reading` says."""
-        self._load = Load(reading.max_tokens, reading.count_tokens)
+        self._reading = reading
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget every row: they are read anew."""
+        self._load = Load(self._reading.max_tokens, self._reading.count_tokens)
         self._by_power = Counter[int]()
-        self._exact = reading.count_tokens is not None
 
     def add(self, row: MemoryRow) -> None:
         """Measure the text of a row, if it has one."""
@@ -49,6 +53,7 @@ class LengthsOfTexts:
         """Measure the texts of all live rows in `scope`, in one state of the database."""
 
         def read(snapshot: Snapshot) -> None:
+            self.begin()
             for row in snapshot.rows(target=None, only=scope):
                 if row.live and in_scope(row.namespace, scope):
                     self.add(row)
@@ -60,4 +65,5 @@ class LengthsOfTexts:
         rows, load, counts = self._by_power.total(), self._load, dict(sorted(self._by_power.items()))
         if not rows:
             return None
-        return Lengths(rows, load.tokens, counts, load.max_tokens, load.truncated, load.lost, self._exact)
+        exact = self._reading.count_tokens is not None
+        return Lengths(rows, load.tokens, counts, load.max_tokens, load.truncated, load.lost, exact)

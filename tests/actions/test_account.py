@@ -66,3 +66,24 @@ def test_the_texts_are_measured_also_of_a_rollback_whose_rows_are_not_counted(wo
     assert found.status.census is None
     assert found.lengths
     assert found.lengths.rows == 10
+
+
+@pytest.mark.parametrize("undone", [False, True])
+def test_no_text_is_measured_twice_where_the_rows_are_read_anew_beside_a_writer(
+    work: Work, monkeypatch: pytest.MonkeyPatch, undone: bool
+) -> None:
+    work.run()
+    if undone:
+        rollback(work)
+    files.execute(work.path, "PRAGMA journal_mode = delete")
+    read, texts = walk.all_rows, ["changed while it is read"]
+
+    def written(store: Store, *, target: int | None, only: tuple[str, ...] | None) -> Iterator[MemoryRow]:
+        yield from read(store, target=target, only=only)
+        if texts:
+            files.edit(work.path, "id-003", texts.pop())
+
+    monkeypatch.setattr(walk, "all_rows", written)
+    found = account(work)
+
+    assert (texts, found.lengths and found.lengths.rows) == ([], 10)

@@ -50,11 +50,13 @@ class Listener:
     """Who hears of rows while they are counted; None: nobody.
 
     `stale` hears of every row that a run would try to embed, `live` of every row that counts, `block` again and again.
+    `began` hears that they are counted from the first one on, maybe not for the first time.
     """
 
     stale: Callable[[Document | Unfit], object] | None = None
     live: Callable[[MemoryRow], object] | None = None
     block: Callable[[], object] | None = None
+    began: Callable[[], object] | None = None
 
 
 NOBODY = Listener()
@@ -166,6 +168,8 @@ def count_rows(
 
     What a run would try to embed is what one by such `means` would.
     """
+    if listener.began:
+        listener.began()
     census = Census(began_at=now_ms)
     census.unaddressable = sum(count for name, count in snapshot.unaddressable() if in_scope(name, scope))
     count = _Count(census, target, scope, traits, means, listener.live)
