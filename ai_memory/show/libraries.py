@@ -15,8 +15,10 @@ def require(what: str, package: str, install: str, *modules: str) -> None:
     Raises:
         UsageError: they cannot, because the library is not installed, or does not fit what else is.
     """
+    logger = logging.getLogger(modules[0].partition(".")[0])
+    before = logger.level
     # What a library has to tell of its own beginnings nobody asked for.
-    logging.getLogger(modules[0].partition(".")[0]).setLevel(logging.CRITICAL)
+    logger.setLevel(logging.CRITICAL)
     try:
         for module in modules:
             import_module(module)
@@ -27,6 +29,8 @@ def require(what: str, package: str, install: str, *modules: str) -> None:
     except Exception as error:
         # Whatever a library raises that was built for another version of Python, or of what it needs itself.
         raise _broken(what, package, install, error) from error
+    finally:
+        logger.setLevel(before)
 
 
 def _broken(what: str, package: str, install: str, error: Exception) -> UsageError:

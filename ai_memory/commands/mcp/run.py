@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
 import signal
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ai_memory.errors import UsageError
+from ai_memory.show.libraries import require
 from ai_memory.system import signals
 from ai_memory.system.signals import SIGNAL_EXIT, SIGNALS
 
@@ -33,11 +32,10 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     """Serve until stdin ends; what is missing of vectors is filled in beside it.
 
     Raises:
-        UsageError: the library of the protocol is not installed.
+        UsageError: the library of the protocol is not installed, or cannot be loaded.
         EmbedderInitFailed: what is configured of `backfill_on_boot` makes no sense.
     """
-    if not importlib.util.find_spec("mcp"):
-        raise UsageError("The server for agents needs a library that is not installed: mcp.", tip=INSTALL)
+    require("The server for agents", "mcp", INSTALL, "mcp")
     from ai_memory.commands.mcp import memory_tools, reembed_tools
     from ai_memory.commands.mcp.boot import Boot
     from ai_memory.commands.mcp.desk import Desk
