@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ai_memory.actions.query_lines import LONGEST, QueryLine
 from ai_memory.commands.arguments import past_time
-from ai_memory.commands.mcp.parameters import Choice, Flag, Parameter, Texts, Whole
+from ai_memory.commands.mcp.parameters import Choice, Flag, Parameter, Texts, Time, Whole
 from ai_memory.commands.mcp.tool import READS, Effects, Result, Tool, cut, only
 from ai_memory.errors import UsageError
 from ai_memory.memory.exchange import to_object
@@ -93,20 +92,13 @@ def _list(desk: Desk, given: Given, teller: Teller) -> Result:
 
     limit, namespace = given["limit"], given["namespace"]
     # One more than is shown tells whether there are more.
-    selection = Selection(given["tags"], _since(given["since"]), Order(given["sort"]), limit + 1)
+    selection = Selection(given["tags"], given["since"], Order(given["sort"]), limit + 1)
     with reading(desk.settings().db.value, tell=teller.note) as library:
         listing = library.listing
         listing.require_found(namespace)
         found = library.store.consistently(lambda _: list(listing.summaries(namespace, selection)))
     memories = [only(to_object(asdict(each)), given["fields"]) for each in found[:limit]]
     return Result({"memories": memories}, {"more": len(found) > limit})
-
-
-def _since(text: str | None) -> int | None:
-    try:
-        return None if text is None else past_time(text)
-    except argparse.ArgumentTypeError as error:
-        raise UsageError(f"since: {error}.") from error
 
 
 def _forget(desk: Desk, given: Given, teller: Teller) -> Result:
@@ -196,7 +188,7 @@ TOOLS = (
         (
             Parameter("namespace", WHERE),
             Texts("tags", "only what has all of these", ()),
-            Parameter("since", "only what was changed since: 2026-03-01, RFC 3339, or how long ago, like 7d"),
+            Time("since", "only what was changed since: 2026-03-01, RFC 3339, or how long ago, like 7d", of=past_time),
             Choice("sort", "the order", Order.UPDATED.value, among=tuple(each.value for each in Order)),
             _limit(20),
             Texts("fields", "what to show of each", LISTED[:FIRST], among=LISTED),

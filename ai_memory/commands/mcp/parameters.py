@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import argparse
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ai_memory.commands.arguments import point_in_time
 from ai_memory.errors import UsageError
 from ai_memory.memory.text_codec import is_text
 from ai_memory.text.cleaning import one_line
@@ -48,6 +50,21 @@ class Parameter:
     def wrong(self, value: object, wanted: str) -> UsageError:
         """Return the error that says what the value should be."""
         return UsageError(f"{self.name} is {one_line(repr(value), most=SHOWN)}, not {wanted}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Time(Parameter):
+    """A time in Unix milliseconds, given as the text from which the command line reads it with `of`."""
+
+    of: Callable[[str], int] = point_in_time
+
+    def read(self, value: object) -> object:
+        """See `Parameter`."""
+        text = Parameter.read(self, value)
+        try:
+            return self.of(str(text))
+        except argparse.ArgumentTypeError as error:
+            raise UsageError(f"{self.name}: {error}.") from error
 
 
 @dataclass(frozen=True, slots=True)

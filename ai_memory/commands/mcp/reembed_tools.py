@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 from typing import TYPE_CHECKING
 
-from ai_memory.commands.arguments import point_in_time
-from ai_memory.commands.mcp.parameters import Flag, Parameter, Texts
+from ai_memory.commands.mcp.parameters import Flag, Parameter, Texts, Time
 from ai_memory.commands.mcp.tool import READS, Effects, Result, Tool, only
 from ai_memory.errors import OperatorNeeded, RunHeld, UsageError
 from ai_memory.text.cleaning import one_line
@@ -132,7 +130,9 @@ def _pause(desk: Desk, given: Given, teller: Teller) -> Result:
     from ai_memory.system.person import who
 
     file, now_ms = database(desk.settings().db.value, tell=teller.note), SystemClock().now_ms()
-    until = _until(given["until"], now_ms=now_ms)
+    until: int | None = given["until"]
+    if until is not None and until <= now_ms:
+        raise UsageError(f"until is {instant(until)}, which is over.", tip="Name a time in the future.")
     pause = Pause(now_ms, until, AGENT_OF.format(who()), one_line(given["reason"]))
     # Without the runner's lock: a runner that holds it is whom this is for.
     with file.write(now_ms=now_ms) as store, store.transaction() as transaction:
@@ -145,18 +145,6 @@ def _pause(desk: Desk, given: Given, teller: Teller) -> Result:
             transaction.operator.pause(pause)
     teller.note("A person lifts it before its time: ai-memory reembed unpause")
     return Result(told={"paused": True, **pause.values()})
-
-
-def _until(text: str | None, *, now_ms: int) -> int | None:
-    if text is None:
-        return None
-    try:
-        until = point_in_time(text)
-    except argparse.ArgumentTypeError as error:
-        raise UsageError(f"until: {error}.") from error
-    if until <= now_ms:
-        raise UsageError(f"until is {instant(until)}, which is over.", tip="Name a time in the future.")
-    return until
 
 
 def _cancel(desk: Desk, given: Given, teller: Teller) -> Result:
@@ -202,7 +190,7 @@ TOOLS = (
         _pause,
         Effects(),
         (
-            Parameter("until", "like 07:30, or RFC 3339 (default: until a person lifts it)"),
+            Time("until", "like 07:30, or RFC 3339 (default: until a person lifts it)"),
             Parameter("reason", "why: shown to whoever meets the pause", BY_AN_AGENT),
         ),
     ),

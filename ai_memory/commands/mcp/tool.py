@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ai_memory.commands.mcp.parameters import SHOWN
 from ai_memory.errors import UsageError
 from ai_memory.text.cleaning import one_line
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from ai_memory.commands.teller import Teller
 
 Values = Mapping[str, object]
-SHOWN = 40
 WHOLE = "content_length"
 """The key of how long a content is that was cut, in characters."""
 
