@@ -10,7 +10,7 @@ from ai_memory.commands.altered import mention_daemon
 from ai_memory.commands.arguments import named_path
 from ai_memory.errors import UsageError
 from ai_memory.memory.text_codec import printable
-from ai_memory.show.question import agreed, can_ask
+from ai_memory.show.question import agreed, require_asked
 from ai_memory.text.amounts import counted
 
 if TYPE_CHECKING:
@@ -69,8 +69,7 @@ def _agree(loss: Loss, console: Console, stop: Stop, *, yes: bool, kept: bool) -
         (console.note if yes else console.err.line)(line)
     if yes:
         return
-    if not can_ask(console.err):
-        raise UsageError("Nothing was changed: a restore cannot be undone.", tip="If that is meant, add --yes.")
+    require_asked("a restore cannot be undone", console)
     if not agreed("Restore the backup?", console.err, heed=stop.heed):
         raise UsageError("Nothing was changed.", tip="Answer y, or use --yes.")
 

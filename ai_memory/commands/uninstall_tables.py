@@ -6,11 +6,11 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ai_memory.clock import SystemClock
-from ai_memory.errors import DataRefused, OperatorNeeded, UsageError
+from ai_memory.errors import DataRefused, OperatorNeeded
 from ai_memory.reembed.heartbeat import require_no_pause
 from ai_memory.reembed.holding import holding
 from ai_memory.reembed.stop import Stop, stop_on_signals
-from ai_memory.show.question import can_ask, disclose
+from ai_memory.show.question import disclose, require_asked
 from ai_memory.stores.holder import Task
 from ai_memory.stores.opening import database, reading, writing
 
@@ -46,10 +46,8 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     if not found:
         console.result({"dropped": []}, "There are no tables of ours in it.")
         return 0
-    if not (args.yes or can_ask(console.err)):
-        raise UsageError(
-            "Nothing was changed: what is dropped cannot be had again.", tip="If that is meant, add --yes."
-        )
+    if not args.yes:
+        require_asked("what is dropped cannot be had again", console)
     with stop_on_signals(stop, tell=not console.quiet):
         told = [f"{len(found)} tables of ours will be dropped: {LOST}. The memories and their vectors stay."]
         disclose(told, "Drop them?", console, ask=not args.yes, heed=stop.heed)

@@ -41,6 +41,16 @@ def asked(question: str, stream: SafeStream) -> str:
     return line.strip()
 
 
+def require_asked(why: str, console: Console) -> None:
+    """Check that somebody can be asked before what cannot be undone; `why` it cannot, in words.
+
+    Raises:
+        UsageError: nobody can.
+    """
+    if not can_ask(console.err):
+        raise UsageError(f"Nothing was changed: {why}.", tip="If that is meant, add --yes.")
+
+
 def disclose(told: Iterable[str], question: str, console: Console, *, ask: bool, heed: Callable[[], None]) -> None:
     """Tell what is going to be done, also in quiet where somebody is there to `ask` whether it may be; see `agreed`.
 
