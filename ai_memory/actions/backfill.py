@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ai_memory.embed.probe import witness_bytes
@@ -31,7 +31,12 @@ LEAST_PAGE = 20
 
 def ids_without_vector(listing: Listing) -> list[str]:
     """Return the ids of the live memories without a vector, without those in ai-memory's own namespaces."""
-    return list(_without_vector(listing))
+    found: list[str] = []
+    after: int | None = None
+    while rows := listing.lacking_vectors(after=after, limit=ID_PAGE):
+        found += [memory_id for _, memory_id, namespace in rows if not is_substrate(namespace)]
+        after = rows[-1][0]
+    return found
 
 
 def lacking(library: Library) -> tuple[int, int]:
@@ -40,13 +45,6 @@ def lacking(library: Library) -> tuple[int, int]:
     memories = (library.memories.get(each) for each in ids) if library.counts.totals().encrypted else ()
     encrypted = sum(memory is not None and memory.encrypted for memory in memories)
     return len(ids) - encrypted, encrypted
-
-
-def _without_vector(listing: Listing) -> Iterator[str]:
-    after: int | None = None
-    while rows := listing.lacking_vectors(after=after, limit=ID_PAGE):
-        yield from (memory_id for _, memory_id, namespace in rows if not is_substrate(namespace))
-        after = rows[-1][0]
 
 
 def fill(filling: Filling, ids: Sequence[str], workers: Workers, filled: Filled, *, batch: int) -> None:

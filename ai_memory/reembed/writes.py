@@ -36,8 +36,8 @@ def rehearse_documents(
 
 def write_of(document: Document, blob: bytes, origin: str = REEMBED, *, proven: bool = False) -> VectorWrite:
     """Return the write of a vector, compared and set by the text that was read; see `VectorWrite` for the rest."""
-    found = document
-    return VectorWrite(found.id, found.title, found.content, blob, found.src, origin, proven, found.envelope)
+    title, content, envelope = document.title, document.content, document.envelope
+    return VectorWrite(document.id, title, content, blob, document.src, origin, proven, envelope)
 
 
 def attest_document(
