@@ -7,7 +7,7 @@ import pytest
 from ai_memory.errors import NotFinished, OperatorNeeded, StatementRefused
 from ai_memory.stores.course import TAKEN_OVER, WRITTEN
 from ai_memory.stores.holder import Holder
-from ai_memory.stores.sqlite import checkpoints, course, runs
+from ai_memory.stores.sqlite import checkpoints, course, runs, settled
 from ai_memory.stores.sqlite.store import Store
 from ai_memory.stores.values import Breaker, Checkpoint, Counters, Run, Steps
 from ai_memory.vectors.target import Fingerprint
@@ -40,6 +40,15 @@ def test_at_most_one_run_is_unfinished(store: Store, run: Run, target: Fingerpri
 
     with pytest.raises(StatementRefused, match="UNIQUE"):
         begun(store, target)
+
+
+def test_a_run_keeps_only_the_last_target_for_which_nothing_was_stale(store: Store, run: Run) -> None:
+    committed(store, runs.transition, run, "cancelled", now_ms=NOW_MS, fenced=True)
+    for dim in range(8, 12):
+        committed(store, settled.note_nothing_stale, None, "other", dim, now_ms=NOW_MS)
+
+    assert settled.nothing_stale(store, run.run_id) == ("other", 11)
+    assert event_kinds(store, run).count(settled.NOTHING_STALE) == 1
 
 
 @pytest.mark.parametrize("state", ["done", "cancelled", "superseded"])
