@@ -70,9 +70,7 @@ def test_the_source_archive_holds_every_migration(sdist: Path) -> None:
 def test_an_installed_wheel_finds_its_migrations(wheel: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path)
-    code = (
-        "from ai_memory.stores.sqlite import migrations as m; print(m.__file__, *(each.name for each in m.available()))"
-    )
+    code = "from ai_memory.stores import migrations as m; print(m.__file__, *(each.name for each in m.available()))"
     found = run_python(code, path=tmp_path).split()
     assert Path(found[0]).is_relative_to(tmp_path)
     assert found[1:] == sorted(path.name for path in (ROOT / "migrations").glob("*.sql"))
