@@ -1,0 +1,39 @@
+"""An open memory database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ai_memory.memory.text_codec import Codec
+
+if TYPE_CHECKING:
+    from ai_memory.stores.postgres.connection import Connection
+    from ai_memory.stores.postgres.schema import Schema
+
+UTF_8 = Codec("UTF-8")
+"""What the server says comes in it, whatever the database's own encoding is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """An open memory database: its connection, what it has, whether it was made just now."""
+
+    db: Connection
+    schema: Schema
+    created: bool = False
+
+    @property
+    def name(self) -> str:
+        """See `stores.port.Database`."""
+        return self.db.name
+
+    @property
+    def codec(self) -> Codec:
+        """The encoding of texts."""
+        return UTF_8
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction(Store):
+    """A store whose write transaction is open. Whatever writes takes one, and it reads what it wrote."""
