@@ -28,7 +28,7 @@ FLOORS = (
     ("vectors",),
     ("memory",),
     ("config",),
-    ("stores.holder", "stores.own_row", "stores.run_states", "stores.migrations"),
+    ("stores.holder", "stores.own_row", "stores.run_states", "stores.migrations", "stores.query_words"),
     ("stores.computing", "stores.open_options", "embed.awaited", "embed.usage", "embed.outcomes"),
     ("stores.values", "stores.served", "stores.memory_values", "embed.port"),
     ("stores.course", "stores.run_row"),

@@ -98,8 +98,8 @@ class Database(Protocol):
     def lock(self) -> Lock:
         """Return what can be told of the lock; takes nothing."""
 
-    def free_bytes(self) -> int:
-        """Return how much room it has to grow."""
+    def free_bytes(self) -> int | None:
+        """Return how much room it has to grow; None: nothing tells."""
 
     def vacuum(self, *, now_ms: int) -> int:
         """Give what is free in it back to the file system, and return how many bytes that was.

@@ -64,8 +64,8 @@ class Server:
     numbers: Iterator[int] = field(default_factory=count)
     templates: dict[str, str] = field(default_factory=dict)
 
-    def url(self, database: str = "postgres", user: str = "postgres") -> str:
-        """Return the address of a database."""
+    def url(self, database: str = "postgres", user: str = "app") -> str:
+        """Return the address of a database, by which a user comes who owns what is in it, and nothing else."""
         return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
 
     def fresh(self, *statements: str) -> str:
@@ -73,17 +73,18 @@ class Server:
         made = "\n".join(statements)
         if made not in self.templates:
             self.templates[made] = template = f"template_{next(self.numbers)}"
-            self.execute(f"CREATE DATABASE {template}")
-            with psycopg.connect(self.url(template), autocommit=True) as connection:
-                for each in statements:
-                    connection.execute(each.encode())
+            self.execute(f"CREATE DATABASE {template} OWNER app")
+            for each in statements:
+                # An extension that is not trusted only the server's owner may create.
+                user = "postgres" if each.startswith("CREATE EXTENSION") else "app"
+                self.execute(each, database=template, user=user)
         database = f"test_{next(self.numbers)}"
-        self.execute(f"CREATE DATABASE {database} TEMPLATE {self.templates[made]}")
+        self.execute(f"CREATE DATABASE {database} TEMPLATE {self.templates[made]} OWNER app")
         return self.url(database)
 
-    def execute(self, sql: str) -> None:
-        """Run one statement as the owner of the server."""
-        with psycopg.connect(self.url(), autocommit=True) as connection:
+    def execute(self, sql: str, *, database: str = "postgres", user: str = "postgres") -> None:
+        """Run one statement, as the owner of the server where no other user is named."""
+        with psycopg.connect(self.url(database, user), autocommit=True) as connection:
             connection.execute(sql.encode())
 
     def kill(self) -> None:
@@ -108,6 +109,7 @@ def running(programs: Path) -> Iterator[Server]:
         server = Server(programs, folder, port, _started(programs, folder, port))
         try:
             _wait(server)
+            server.execute("CREATE ROLE app LOGIN")
             yield server
         finally:
             # At once, whoever is connected.
@@ -162,7 +164,7 @@ def _wait(server: Server) -> None:
     end = time.monotonic() + LONGEST_START_S
     while True:
         try:
-            psycopg.connect(server.url(), connect_timeout=5).close()
+            psycopg.connect(server.url(user="postgres"), connect_timeout=5).close()
         except psycopg.OperationalError:
             log = (server.folder / "log").read_text("utf-8", "replace")
             assert server.process.poll() is None, log

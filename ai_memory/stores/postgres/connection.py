@@ -6,20 +6,22 @@ something slow happens; `stream` is the one exception. Outside of a bracket each
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from itertools import count
 from typing import TYPE_CHECKING, Any, LiteralString
 
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from ai_memory.errors import DataRefused, StorageFailed
-from ai_memory.stores.postgres import address as addresses
+from ai_memory.errors import AiMemoryError, DataRefused, StorageFailed
 from ai_memory.stores.postgres import refusals
+from ai_memory.stores.postgres.heeding import heeded
+from ai_memory.text.database_address import shown
 
 if TYPE_CHECKING:
-    from ai_memory.errors import AiMemoryError
+    from psycopg.abc import RV, PQGen
+
     from ai_memory.stores.open_options import OpenOptions
 
 Bindings = Mapping[str, object]
@@ -31,6 +33,8 @@ OURS = "ai_memory_reembed"
 """The schema with all that is ours."""
 CONNECT_S = 20
 """How long one of the server's addresses is tried, unless the address of the database says otherwise."""
+INTERVAL_S, CANCEL_S = 0.1, 2.0
+"""How often a signal is looked for, and how long the server may take to end a statement."""
 AT_ONCE = 1_000
 """Rows that a stream fetches at once."""
 
@@ -49,10 +53,31 @@ OF_A_BUG = (psycopg.ProgrammingError,)
 """Where the server did not say it: too few bindings, a connection that is closed."""
 
 
+class _Heeding(psycopg.Connection[Row]):
+    """psycopg's connection, which can be ended while it waits; see `heeding`."""
+
+    heed: Callable[[], None] | None = None
+
+    def wait(self, gen: PQGen[RV], interval: float = INTERVAL_S, timeout: float | None = None) -> RV:
+        """Wait for a statement."""
+        if self.heed is None:
+            return super().wait(gen, interval, timeout)
+        try:
+            return super().wait(heeded(gen, self.heed), interval, timeout)
+        except AiMemoryError:
+            # Nothing more is to be had of it: what it is at is ended, and rolled back.
+            with suppress(psycopg.Error):
+                self.cancel_safe(timeout=CANCEL_S)
+            self.close()
+            raise
+
+
 class Connection:
     """One connection to a database, which can be made anew.
 
-    `name` is what people call the database, `tell` tells the user something.
+    `name` is what people call the database, `tell` tells the user something. `writing` and `reading` say which bracket
+    is open, as far as we know: where the connection is lost in one, nobody knows how it ended, or its state is gone.
+    Outside of both a lost connection is made anew.
     """
 
     def __init__(self, address: str, *, read_only: bool, options: OpenOptions) -> None:
@@ -62,9 +87,9 @@ class Connection:
             DataRefused: there is no such database, or the user may not open it.
             NotFinished: the server cannot be reached.
         """
-        self.name, self.tell = addresses.shown(address), options.tell
+        self.name, self.tell = shown(address), options.tell
         self._address, self._read_only, self._options = address, read_only, options
-        self._names = count()
+        self._names, self.writing, self.reading = count(), False, False
         self._psycopg = self._connect()
 
     def execute(self, sql: str, bindings: Bindings = NOTHING) -> list[Row]:
@@ -148,17 +173,23 @@ class Connection:
 
     def _connect(self) -> psycopg.Connection[Row]:
         try:
-            connection = psycopg.connect(
+            connection = _Heeding.connect(
                 self._address,
                 autocommit=True,
                 connect_timeout=CONNECT_S,
                 client_encoding="UTF8",
                 prepare_threshold=None,
             )
+        except psycopg.ProgrammingError as error:
+            raise DataRefused(
+                f"{self.name} cannot be opened: {refusals.words(_said(error))}.",
+                tip="Write its address as postgresql://USER@HOST/DATABASE",
+            ) from error
         except (psycopg.Error, UnicodeError) as error:
             raise refusals.opening(self.name, _state(error, str(error)), _said(error)) from error
         try:
             told = {"ours": OURS, "lock_ms": str(self._options.busy_timeout_ms)}
+            connection.heed = self._options.heed
             connection.execute(SETTINGS, told)
             if self._read_only:
                 connection.execute(READ_ONLY)
@@ -170,20 +201,21 @@ class Connection:
     @contextmanager
     def _translated(self) -> Iterator[None]:
         """Turn every error inside the block that the server or the network can cause into one of ours."""
-        writing = not self._read_only and self.in_transaction
+        if self._psycopg.closed and not (self.writing or self.reading):
+            self._psycopg = self._connect()
         try:
             yield
         except OF_A_BUG as error:
             if error.sqlstate is None:
                 raise
-            raise self._ours(error, writing=writing) from error
+            raise self._ours(error) from error
         except (psycopg.Error, UnicodeDecodeError) as error:
-            raise self._ours(error, writing=writing) from error
+            raise self._ours(error) from error
 
-    def _ours(self, error: psycopg.Error | UnicodeDecodeError, *, writing: bool) -> AiMemoryError:
+    def _ours(self, error: psycopg.Error | UnicodeDecodeError) -> AiMemoryError:
         if isinstance(error, UnicodeDecodeError):
             return DataRefused(f"{self.name} has text that is not UTF-8.", tip="Its encoding must tell its texts'.")
-        return refusals.of(self.name, error.sqlstate, _said(error), lost=self._psycopg.closed, writing=writing)
+        return refusals.of(self.name, error.sqlstate, _said(error), lost=self._psycopg.closed, writing=self.writing)
 
 
 def _statement(sql: str) -> LiteralString:

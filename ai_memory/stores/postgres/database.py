@@ -12,12 +12,12 @@ from ai_memory.errors import AiMemoryError, UsageError
 from ai_memory.stores.holder import LockState
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.port import Lock
-from ai_memory.stores.postgres import address as addresses
 from ai_memory.stores.postgres import lock, room, transactions
 from ai_memory.stores.postgres.connection import Connection
 from ai_memory.stores.postgres.ddl import check_ledger, lay_empty_tables, migrate
 from ai_memory.stores.postgres.schema import read_schema, require_known
 from ai_memory.stores.postgres.store import Store
+from ai_memory.text.database_address import shown
 
 if TYPE_CHECKING:
     from ai_memory.stores.holder import Holder
@@ -33,7 +33,7 @@ class Database:
     @property
     def name(self) -> str:
         """See the port."""
-        return addresses.shown(self.address)
+        return shown(self.address)
 
     @contextmanager
     def read(self, *, one_state: bool = False) -> Iterator[Store]:
@@ -89,9 +89,8 @@ class Database:
             share=f'psql "{self.name}" -c "{lock.FIND}"',
         )
 
-    def free_bytes(self) -> int:
+    def free_bytes(self) -> None:
         """See the port; what room a server's disk has no statement tells."""
-        return room.UNKNOWN
 
     def vacuum(self, *, now_ms: int) -> int:
         """See the port."""

@@ -19,6 +19,7 @@ from ai_memory.stores.postgres import (
     settled,
 )
 from ai_memory.stores.postgres.lost_run import run_lost
+from ai_memory.stores.postgres.widths import require_width
 
 if TYPE_CHECKING:
     from ai_memory.errors import AiMemoryError
@@ -122,6 +123,8 @@ class RunWriter:
         tool_version: str,
     ) -> Run:
         """See the port."""
+        if not terms.undoes:
+            require_width(self.inner, target)
         run = runs.begin_run(
             self.inner,
             target=target.id,
@@ -163,6 +166,7 @@ class RunWriter:
 
     def aim_at(self, run: Run, target: Fingerprint) -> None:
         """See the port."""
+        require_width(self.inner, target)
         runs.set_target(self.inner, run, target.id)
 
     def beat(self, run: Run, *, failure: str, now_ms: int) -> bool:

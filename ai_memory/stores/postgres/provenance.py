@@ -6,12 +6,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ai_memory.errors import SchemaRefused
 from ai_memory.stores.postgres import pending, previous, staged
 from ai_memory.stores.postgres.pending import SAME_TEXT
-from ai_memory.stores.postgres.references import naming
+from ai_memory.stores.postgres.references import fires_triggers, naming, not_kept
 from ai_memory.stores.postgres.stored import stored_blob
-from ai_memory.stores.postgres.triggers import fires_triggers, not_kept
+from ai_memory.stores.postgres.widths import require_width
 from ai_memory.stores.values import NOTHING_KEPT, Staged
 from ai_memory.vectors.blob import is_sound
 
@@ -68,21 +67,6 @@ def write_vectors(
     db.execute(SET_PROVENANCE, {"target": fingerprint.id, "done": list(done)})
     staged.drop_of(transaction, [each.id for place, each in enumerate(writes) if place in done], fingerprint)
     return [place in done for place in range(len(writes))]
-
-
-def require_width(store: Store, fingerprint: Fingerprint) -> None:
-    """Check that the column of the memories takes vectors of a target.
-
-    Raises:
-        SchemaRefused: it takes another width.
-    """
-    width = store.schema.form.width
-    if width is not None and fingerprint.dim and width != fingerprint.dim:
-        takes = f"memories.embedding takes vectors of {width} numbers, and the target's have {fingerprint.dim}"
-        raise SchemaRefused(
-            f"{store.name}: {takes}.",
-            tip="Stage the run beside them: ai-memory reembed --staged",
-        )
 
 
 def attest(transaction: Transaction, write: VectorWrite, fingerprint: Fingerprint, place: Place = NOTHING_KEPT) -> bool:

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ai_memory.memory.freshness import has_text
 from ai_memory.stores.postgres.names import those_storable
 from ai_memory.stores.postgres.previous import DROP, UNPROVEN, add_kept, note_dropped
-from ai_memory.stores.postgres.references import naming
-from ai_memory.stores.postgres.triggers import fires_triggers, not_kept
+from ai_memory.stores.postgres.references import fires_triggers, naming, not_kept
 from ai_memory.stores.postgres.walk import OF_ROW, memory_row
 from ai_memory.stores.values import Room, Span
 

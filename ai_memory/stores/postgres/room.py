@@ -27,8 +27,6 @@ KEPT = "SELECT coalesce(sum(kept_rows), 0)::bigint, coalesce(sum(kept_bytes), 0)
 VACUUM = "VACUUM (FULL) {schema}.{table}"
 LARGEST_LOG = "SELECT pg_size_bytes(current_setting('max_wal_size'))"
 PAGE = 8_192
-UNKNOWN = 2**62
-"""The room of a server's disk: no statement tells it."""
 
 
 def free(store: Store) -> int:

@@ -26,7 +26,7 @@ VERSION = "SELECT max(version) FROM schema_version"
 OLDEST_RUST, NEWEST_RUST = 54, 101
 """The `schema_version` of the Rust program's PostgreSQL store that were looked at (1.0.0 line, 2026-11)."""
 
-ANOTHER = "Name another database with --db."
+ANOTHER = "Name another database with --db, or let the Rust program make its tables there: ai-memory schema-init"
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,9 +68,11 @@ def snapshot(db: Connection) -> Iterator[None]:
         yield
         return
     db.execute(ONE_STATE)
+    db.reading = True
     try:
         yield
     finally:
+        db.reading = False
         _roll_back(db)
 
 
@@ -113,6 +115,7 @@ def require_references(db: Connection) -> None:
 
 def _begin(db: Connection) -> None:
     db.execute(BEGIN)
+    db.writing = True
     try:
         db.execute(WRITER, {"key": WRITER_KEY})
     except BaseException:
@@ -126,9 +129,11 @@ def _commit(db: Connection) -> None:
     except NotFinished as error:
         # A wait that was ended leaves no trace; whoever writes asks whether it is there.
         raise StorageFailed(error.what, tip=error.tip) from error
+    db.writing = False
 
 
 def _roll_back(db: Connection) -> None:
+    db.writing = False
     # Where the connection is gone the server has rolled back.
     if db.in_transaction:
         with suppress(AiMemoryError):

@@ -24,6 +24,11 @@ ACTIVE_BEFORE = "SELECT run_id FROM embedding_active WHERE target IS NULL"
 NO_RUN = "SELECT NULL::bigint"
 IS_ACTIVE = "SELECT EXISTS (SELECT 1 FROM embedding_active)"
 
+NUMBER = "(((m.place::text::point)[0]::bigint << 16) | (m.place::text::point)[1]::bigint)"
+"""The number of a memory `m` while one state is read: its place in the table, of block and line."""
+PLACE = "('(' || (%(number)s::bigint >> 16) || ',' || (%(number)s::bigint & 65535) || ')')::tid"
+"""The place of the bound `number`."""
+
 OF_VECTOR = ("embedding", "embedding_dim", "embedding_space")
 OWN = "(SELECT m.ctid AS place, {columns}, {live} AS live, {own} FROM memories AS m)"
 RECORDED = """(
