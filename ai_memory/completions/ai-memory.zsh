@@ -71,7 +71,7 @@ _shtab_ai_memory_reembed_commands() {
 _shtab_ai_memory_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "(- : *)--version[show program\'s version number and exit]"
-  "--db[the database file]:PATH:_files"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -83,7 +83,7 @@ _shtab_ai_memory_defaults_added=0
 
 _shtab_ai_memory_backfill_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file]:PATH:_files"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -95,7 +95,7 @@ _shtab_ai_memory_backfill_defaults_added=0
 
 _shtab_ai_memory_completion_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file]:PATH:_files"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -108,7 +108,7 @@ _shtab_ai_memory_completion_defaults_added=0
 
 _shtab_ai_memory_config_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file]:PATH:_files"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -121,7 +121,7 @@ _shtab_ai_memory_config_defaults_added=0
 _shtab_ai_memory_config_check_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--probe[also ask the embedder for some short texts]"
-  "--db[the database file]:PATH:_files"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -133,7 +133,7 @@ _shtab_ai_memory_config_check_defaults_added=0
 
 _shtab_ai_memory_config_init_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file]:PATH:_files"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -145,7 +145,7 @@ _shtab_ai_memory_config_init_defaults_added=0
 
 _shtab_ai_memory_config_show_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file]:PATH:_files"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -157,7 +157,7 @@ _shtab_ai_memory_config_show_defaults_added=0
 
 _shtab_ai_memory_delete_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file]:PATH:_files"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -171,7 +171,7 @@ _shtab_ai_memory_delete_defaults_added=0
 _shtab_ai_memory_doctor_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--repair-fts[first rebuild the index of words from the memories]"
-  "--db[the database file]:PATH:_files"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -186,7 +186,7 @@ _shtab_ai_memory_evaluate_options=(
   "--queries[queries, as recall --queries takes them]:FILE:_files"
   "--judgements[lines of a query\'s id, a memory\'s id and a gain, with tabs between them]:FILE:_files"
   {-n,--namespace}"[only this namespace\; NS\/\*\: all below it]:NS:"
-  "--db[the database file]:PATH:_files"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -199,7 +199,7 @@ _shtab_ai_memory_evaluate_defaults_added=0
 _shtab_ai_memory_export_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   {-n,--namespace}"[only the memories of this namespace, and the links between them\; NS\/\*\: all below it]:NS:"
-  "--db[the database file]:PATH:_files"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -211,7 +211,7 @@ _shtab_ai_memory_export_defaults_added=0
 
 _shtab_ai_memory_get_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file]:PATH:_files"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -224,7 +224,7 @@ _shtab_ai_memory_get_defaults_added=0
 
 _shtab_ai_memory_help_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file]:PATH:_files"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -239,7 +239,7 @@ _shtab_ai_memory_import_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--no-embed[store the texts only\; backfill embeds them later]"
   "--skip-invalid[leave out what cannot be stored, and say what]"
-  "--db[the database file]:PATH:_files"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -252,7 +252,7 @@ _shtab_ai_memory_import_defaults_added=0
 
 _shtab_ai_memory_init_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file]:PATH:_files"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -269,7 +269,7 @@ _shtab_ai_memory_list_options=(
   "--since[only what was changed since\: a day like 2026-03-01, RFC 3339, or how long ago, like 7d]:TIME:"
   "--sort[stored, title, created, updated, priority\; created and updated\: the latest first (default\: stored)]:ORDER:(stored title created updated priority)"
   "--limit[the first N only]:N:"
-  "--db[the database file]:PATH:_files"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -281,7 +281,7 @@ _shtab_ai_memory_list_defaults_added=0
 
 _shtab_ai_memory_model_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file]:PATH:_files"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -293,7 +293,7 @@ _shtab_ai_memory_model_defaults_added=0
 
 _shtab_ai_memory_model_export_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file]:PATH:_files"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -306,7 +306,7 @@ _shtab_ai_memory_model_export_defaults_added=0
 
 _shtab_ai_memory_namespaces_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file]:PATH:_files"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -321,7 +321,7 @@ _shtab_ai_memory_recall_options=(
   "--queries[answer each line of a file (- \: stdin) with a JSON object\: a text, or a JSON object with query, id, \…]:FILE:_files"
   {-n,--namespace}"[only this namespace\; NS\/\*\: all below it]:NS:"
   "--limit[memories to show, default\: 10]:N:"
-  "--db[the database file]:PATH:_files"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -365,7 +365,7 @@ _shtab_ai_memory_reembed_options=(
   "--log-file[append a line to FILE for each event (-\: to stderr)]:FILE:_files"
   "--log-format[how those lines are written (default\: text)]:text|json:(text json)"
   "--on-end[run CMD with the result as JSON on its standard input, however the start ends]:CMD:"
-  "--db[the database file]:PATH:_files"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -377,7 +377,7 @@ _shtab_ai_memory_reembed_defaults_added=0
 
 _shtab_ai_memory_reembed_approve_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file]:PATH:_files"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -389,7 +389,7 @@ _shtab_ai_memory_reembed_approve_defaults_added=0
 
 _shtab_ai_memory_reembed_cancel_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file]:PATH:_files"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -401,7 +401,7 @@ _shtab_ai_memory_reembed_cancel_defaults_added=0
 
 _shtab_ai_memory_reembed_history_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file]:PATH:_files"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -414,7 +414,7 @@ _shtab_ai_memory_reembed_history_defaults_added=0
 
 _shtab_ai_memory_reembed_pause_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file]:PATH:_files"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -428,7 +428,7 @@ _shtab_ai_memory_reembed_pause_defaults_added=0
 
 _shtab_ai_memory_reembed_prune_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file]:PATH:_files"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -442,7 +442,7 @@ _shtab_ai_memory_reembed_prune_defaults_added=0
 
 _shtab_ai_memory_reembed_quarantine_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file]:PATH:_files"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -454,7 +454,7 @@ _shtab_ai_memory_reembed_quarantine_defaults_added=0
 
 _shtab_ai_memory_reembed_rehearse_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file]:PATH:_files"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -470,7 +470,7 @@ _shtab_ai_memory_reembed_rehearse_defaults_added=0
 
 _shtab_ai_memory_reembed_report_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file]:PATH:_files"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -483,7 +483,7 @@ _shtab_ai_memory_reembed_report_defaults_added=0
 
 _shtab_ai_memory_reembed_rollback_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file]:PATH:_files"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -500,7 +500,7 @@ _shtab_ai_memory_reembed_rollback_defaults_added=0
 
 _shtab_ai_memory_reembed_status_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file]:PATH:_files"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -515,7 +515,7 @@ _shtab_ai_memory_reembed_status_defaults_added=0
 
 _shtab_ai_memory_reembed_switch_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file]:PATH:_files"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -532,7 +532,7 @@ _shtab_ai_memory_reembed_switch_defaults_added=0
 
 _shtab_ai_memory_reembed_unpause_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file]:PATH:_files"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -544,7 +544,7 @@ _shtab_ai_memory_reembed_unpause_defaults_added=0
 
 _shtab_ai_memory_reembed_verify_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file]:PATH:_files"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -561,7 +561,7 @@ _shtab_ai_memory_restore_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--backup[copy the present state to FILE first]:FILE:_files"
   "--yes[do not ask before the present state is replaced]"
-  "--db[the database file]:PATH:_files"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -574,7 +574,7 @@ _shtab_ai_memory_restore_defaults_added=0
 
 _shtab_ai_memory_stats_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file]:PATH:_files"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -593,7 +593,7 @@ _shtab_ai_memory_store_options=(
   "--tags[tags, separated by commas]:A,B:"
   {-p,--priority}"[default\: 5]:1..10:"
   "--no-embed[store the text only\; backfill embeds it later]"
-  "--db[the database file]:PATH:_files"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"

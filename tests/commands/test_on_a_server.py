@@ -1,0 +1,188 @@
+"""The commands on a PostgreSQL database: a run that is killed, a server that is, and what is never shown."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.conftest import ROOT
+from tests.support import postgres_shapes
+from tests.support.command import Answer, Command, answer, kill, remote, wait_for
+from tests.support.fake_endpoint import FakeEndpoint
+from tests.support.postgres_server import Server, running, with_pgvector
+
+ROWS, BATCH = 120, 5
+WRITTEN = "SELECT count(*) FROM memories WHERE embedding IS NOT NULL"
+STATE = """
+    SELECT m.id, m.content, m.embedding::text, p.memory_id IS NOT NULL
+    FROM memories AS m LEFT JOIN ai_memory_reembed.embedding_provenance AS p ON p.memory_id = m.id ORDER BY m.id
+"""
+IN_PLACE = ("reembed", "--json", "--yes", "--batch", str(BATCH))
+
+
+def count(url: str, sql: str = WRITTEN) -> int:
+    with psycopg.connect(url) as connection:
+        [(found,)] = connection.execute(sql.encode()).fetchall()
+    return int(found)
+
+
+def rows(url: str) -> list[tuple[str, str, str | None, bool]]:
+    with psycopg.connect(url) as connection:
+        return connection.execute(STATE.encode()).fetchall()
+
+
+@pytest.fixture
+def url(postgres: Server) -> str:
+    return postgres.fresh(*postgres_shapes.statements(), *postgres_shapes.memories(ROWS))
+
+
+@pytest.fixture
+def command(url: str, endpoint: FakeEndpoint) -> Iterator[Command]:
+    # Not a path: the command is given the address as it is typed.
+    made = Command(url, remote(endpoint))  # type: ignore[arg-type]
+    yield made
+    made.end()
+
+
+@pytest.mark.parametrize("width", [None, 16])
+def test_a_run_that_is_killed_goes_on_where_it_was(postgres: Server, endpoint: FakeEndpoint, width: int | None) -> None:
+    url = postgres.fresh(*postgres_shapes.statements(width=width), *postgres_shapes.memories(ROWS))
+    command = Command(url, remote(endpoint))  # type: ignore[arg-type]
+    endpoint.change(latency=0.05)
+    process = command.start(*IN_PLACE)
+    wait_for(lambda: count(url) >= 3 * BATCH)
+    kill(process)
+    before = {row_id: vector for row_id, _, vector, _ in rows(url) if vector}
+    left = ROWS - len(before)
+    assert 0 < left < ROWS
+    endpoint.change(latency=0)
+
+    told = command.reembed("--resume", "--yes")
+
+    assert (told.code, told.json["remaining"], told.json["reembedded"]) == (0, 0, left)
+    after = {row_id: vector for row_id, _, vector, recorded in rows(url) if recorded}
+    assert (len(after), {row_id: after[row_id] for row_id in before}) == (ROWS, before)
+    assert command.reembed("status", "--check").code == 0
+
+
+def test_whoever_edits_meanwhile_has_a_vector_of_the_new_text(
+    command: Command, url: str, endpoint: FakeEndpoint
+) -> None:
+    endpoint.change(latency=0.05)
+    process = command.start(*IN_PLACE)
+    wait_for(lambda: count(url) >= BATCH)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("UPDATE memories SET content = 'edited ' || id WHERE id >= 'id-050'")
+        connection.execute("DELETE FROM memories WHERE id = 'id-119'")
+        connection.execute("UPDATE memories SET namespace = 'c' WHERE id = 'id-118'")
+    ended = answer(process)
+
+    assert (ended.code, command.reembed("verify", "--sample", "all").code) == (0, 0)
+    assert len(rows(url)) == ROWS - 1
+    assert all(vector and recorded for _, _, vector, recorded in rows(url))
+
+
+def test_a_second_run_is_told_who_works(command: Command, endpoint: FakeEndpoint) -> None:
+    endpoint.change(latency=3)
+    process = command.start(*IN_PLACE)
+    wait_for(lambda: endpoint.seen.in_flight)
+
+    told = command.reembed("--yes")
+
+    assert told.code == 11
+    assert str(process.pid) in told.err
+    kill(process)
+
+
+def test_a_server_that_is_killed_ends_the_run_and_what_was_committed_is_kept(endpoint: FakeEndpoint) -> None:
+    with running(with_pgvector()) as server:
+        url = server.fresh(*postgres_shapes.statements(), *postgres_shapes.memories(ROWS))
+        command = Command(url, remote(endpoint))  # type: ignore[arg-type]
+        endpoint.change(latency=0.05)
+        process = command.start(*IN_PLACE)
+        wait_for(lambda: count(url) >= 3 * BATCH)
+        server.kill()
+        ended = answer(process)
+        assert (ended.code, "Traceback" in ended.err) == (75, False), ended
+
+        server.start_again()
+        kept = count(url)
+        told = command.reembed("--resume", "--yes")
+
+        assert kept >= 3 * BATCH
+        assert (told.code, told.json["remaining"], count(url)) == (0, 0, ROWS)
+
+
+def test_a_password_is_never_shown(url: str, endpoint: FakeEndpoint) -> None:
+    command = Command(url.replace("app@", "app:s%40cret@"), remote(endpoint))  # type: ignore[arg-type]
+    for words in (
+        ["stats"],
+        ["init"],
+        ["reembed", "status"],
+        ["config", "show"],
+        ["reembed", "--backup", "x", "--yes"],
+    ):
+        told = command.run(*words)
+        assert "s%40cret" not in told.out + told.err
+        assert "s@cret" not in told.out + told.err
+
+
+def test_an_address_comes_from_the_environment_that_of_a_file_first(url: str, tmp_path: Path) -> None:
+    file = tmp_path / "url"
+    file.write_text(f"{url}\n")
+    file.chmod(0o600)
+    named = {"AI_MEMORY_STORE_URL_FILE": str(file), "AI_MEMORY_STORE_URL": "postgresql://nobody@127.0.0.1:1/none"}
+
+    told = stats(named)
+    assert (told.code, told.json["db"], told.json["memories"]) == (0, url, ROWS)
+    assert stats({"AI_MEMORY_STORE_URL": url}).json["memories"] == ROWS
+    assert stats({"AI_MEMORY_STORE_URL": str(file)}).code == 3
+    file.chmod(0o644)
+    refused = stats(named)
+    assert (refused.code, str(file) in refused.error) == (3, True)
+
+
+def stats(env: dict[str, str]) -> Answer:
+    """Run `stats` where nothing but the environment names a database."""
+    line = [sys.executable, "-m", "ai_memory", "stats", "--json"]
+    done = subprocess.run(
+        line, check=False, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT), **env}
+    )
+    return Answer(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("address", "code", "told"),
+    [
+        ("postgresql://app@127.0.0.1:1/x", 75, "cannot be reached"),
+        ("postgresql://app@127.0.0.1:{port}/none", 65, "does not exist"),
+        ("postgresql://nobody@127.0.0.1:{port}/postgres", 65, "does not exist"),
+        ("postgresql://app@127.0.0.1:{port}/postgres", 65, "has no table memories"),
+        ("postgresql://[", 65, "cannot be opened"),
+    ],
+)
+def test_what_cannot_be_opened_is_told_in_one_line(postgres: Server, address: str, code: int, told: str) -> None:
+    command = Command(address.format(port=postgres.port))  # type: ignore[arg-type]
+
+    for words in (["stats"], ["reembed", "status"]):
+        refused = command.run(*words)
+        assert (refused.code, told in refused.error) == (code, True), refused
+
+
+def test_another_width_than_the_memories_take_is_refused_before_a_text_is_sent(
+    postgres: Server, endpoint: FakeEndpoint
+) -> None:
+    url = postgres.fresh(*postgres_shapes.statements(width=8), *postgres_shapes.memories(ROWS))
+    command = Command(url, remote(endpoint))  # type: ignore[arg-type]
+
+    told = command.reembed("--yes")
+
+    assert (told.code, "8 numbers" in told.error) == (65, True)
+    assert count(url) == 0
+    assert not any("content of" in text for text in endpoint.seen.texts)
