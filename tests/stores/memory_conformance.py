@@ -52,6 +52,8 @@ EARLIER, STAMP, LATER = (f"2026-01-02T03:04:0{second}+00:00" for second in (4, 5
 
 untyped = pytest.mark.untyped
 """Of values that only a database takes whose columns have no types, or whose text may be any bytes."""
+widths = pytest.mark.widths
+"""Of vectors of several widths beside each other."""
 own = pytest.mark.own
 """Of what this program makes by itself: the database, and its index of words."""
 
@@ -638,6 +640,7 @@ class SearchSuite(LibrarySuite):
         missing = [sum(page.missing for page in library.search.vectors(None, substrate=each)) for each in (False, True)]
         assert missing == [len(IDS) + len(others), len(IDS) + len(others) + len(own)]
 
+    @widths
     def test_vectors_come_in_groups_of_one_space_and_one_width(
         self, subject: MemorySubject, library: WritableLibrary
     ) -> None:

@@ -29,8 +29,10 @@ FILES: dict[str, tuple[Callable[..., FileMemorySubject], str]] = {
     "SQLite": (sqlite.with_log, "tmp_path"),
     "SQLite without a log": (sqlite.without_log, "tmp_path"),
 }
+VECTORS = "PostgreSQL with pgvector"
 SERVERS: dict[str, tuple[Callable[..., MemorySubject], str]] = {
     "PostgreSQL with BYTEA": (postgres.with_bytea, "postgres"),
+    VECTORS: (postgres.with_vectors, "postgres"),
     "PostgreSQL of the system with BYTEA": (postgres.with_bytea, "bare_postgres"),
 }
 """What makes a subject, and the fixture of where."""
@@ -44,6 +46,8 @@ def subject(request: pytest.FixtureRequest) -> MemorySubject:
         pytest.skip("its columns have types")
     if request.param in SERVERS and any(request.node.iter_markers("own")):
         pytest.skip("another program makes it")
+    if request.param == VECTORS and any(request.node.iter_markers("widths")):
+        pytest.skip("its memories take vectors of one width")
     made, place = ADAPTERS[request.param]
     return made(request.getfixturevalue(place))
 

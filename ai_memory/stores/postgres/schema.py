@@ -22,6 +22,7 @@ COLUMNS = """
     SELECT attname, format_type(atttypid, NULL), atttypmod FROM pg_attribute
     WHERE attrelid = to_regclass('memories') AND attnum > 0 AND NOT attisdropped
 """
+HIDES_ROWS = "SELECT row_security_active(to_regclass('memories'))"
 VERSION = "SELECT max(version) FROM schema_version"
 OLDEST_RUST, NEWEST_RUST = 54, 101
 """The `schema_version` of the Rust program's PostgreSQL store that were looked at (1.0.0 line, 2026-11)."""
@@ -34,6 +35,7 @@ class Schema:
     """What one database has.
 
     `rust` says that the Rust program made it; `version` is its `schema_version`, None in our own.
+    `hides_rows`: a policy says which memories this user may see.
     """
 
     columns: frozenset[str]
@@ -41,6 +43,7 @@ class Schema:
     rust: bool
     version: int | None
     has_reembed: bool
+    hides_rows: bool = False
 
     @property
     def traits(self) -> Traits:
@@ -95,6 +98,7 @@ def read_schema(db: Connection) -> Schema:
         rust=rust,
         version=db.value(VERSION) if rust else None,
         has_reembed=has_table(db, "reembed_run"),
+        hides_rows=bool(db.value(HIDES_ROWS)),
     )
 
 
@@ -114,9 +118,15 @@ def require_known(name: str, schema: Schema) -> None:
     """Check that the Rust program has not brought the database to a schema that nobody here has seen.
 
     Raises:
-        DataRefused: it has; what a vector's columns mean there is unknown, so nothing is written.
+        DataRefused: it has; what a vector's columns mean there is unknown, so nothing is written. Or rows may be hidden
+            from this user: nobody could say of a run that all are done.
     """
     version = schema.version
+    if schema.hides_rows:
+        raise DataRefused(
+            f"{name}: row-level security may hide memories from this user.",
+            tip="Connect as a user whom no policy of the table memories binds: its owner, or one with BYPASSRLS.",
+        )
     if version is not None and version > NEWEST_RUST:
         raise DataRefused(
             f"{name} has ai-memory schema {version}; this ai-memory knows up to {NEWEST_RUST}.",

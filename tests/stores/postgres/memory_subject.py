@@ -13,7 +13,8 @@ from ai_memory.stores.memory_port import Library, WritableLibrary
 from ai_memory.stores.memory_values import LeftBehind
 from ai_memory.stores.place_port import Place
 from ai_memory.stores.postgres import database, library, place
-from tests.stores.conformance import IDS, NOW_MS
+from ai_memory.vectors.blob import decode
+from tests.stores.conformance import EMBEDDER, IDS, NOW_MS
 from tests.support import postgres_shapes
 from tests.support.postgres_server import Server
 
@@ -32,6 +33,7 @@ class PostgresMemorySubject:
     """The database at `url`; see `tests.stores.memory_conformance.MemorySubject`."""
 
     url: str
+    pgvector: bool = False
 
     @property
     def place(self) -> Place:
@@ -59,7 +61,9 @@ class PostgresMemorySubject:
         self._execute("UPDATE memories SET content = %s WHERE id = %s", content, row_id)
 
     def set_column(self, row_id: str, column: str, value: Value) -> None:
-        self._execute(f"UPDATE memories SET {column} = %s WHERE id = %s", value, row_id)
+        mark = "%s::vector" if self.pgvector and column == "embedding" else "%s"
+        told = str(decode(value).tolist()) if self.pgvector and isinstance(value, bytes) else value
+        self._execute(f"UPDATE memories SET {column} = {mark} WHERE id = %s", told, row_id)
 
     def prioritise_new(self, priority: int) -> None:
         self._on_insert(f"UPDATE memories SET priority = {priority} WHERE id = new.id")
@@ -110,3 +114,9 @@ class PostgresMemorySubject:
 def with_bytea(server: Server) -> PostgresMemorySubject:
     """Return a database as the Rust program makes it where there is no pgvector."""
     return PostgresMemorySubject(server.fresh(*postgres_shapes.statements(), *postgres_shapes.memories(len(IDS))))
+
+
+def with_vectors(server: Server) -> PostgresMemorySubject:
+    """Return a database as the Rust program makes it with pgvector, for vectors of the width of the suite's own."""
+    made = [*postgres_shapes.statements(width=EMBEDDER.dim), *postgres_shapes.memories(len(IDS))]
+    return PostgresMemorySubject(server.fresh(*made), pgvector=True)

@@ -14,7 +14,7 @@ from ai_memory.stores.port import Store
 from ai_memory.stores.postgres.connection import Connection
 from ai_memory.stores.postgres.database import Database
 from ai_memory.vectors.target import Fingerprint
-from tests.stores.conformance import EMBEDDER, IDS, NOW_MS, begin, entered, freshness, write_of, written
+from tests.stores.conformance import EMBEDDER, HOLDER, IDS, NOW_MS, begin, entered, freshness, write_of, written
 from tests.support import postgres_shapes
 from tests.support.command import wait_for
 from tests.support.fakes import HashEmbedder
@@ -99,6 +99,20 @@ def test_a_user_who_may_not_write_is_told_before_anything_is_made(postgres: Serv
     with pytest.raises(DataRefused, match="permission"), database.write(now_ms=NOW_MS):
         pass
     assert rows(url, SCHEMAS) == []
+
+
+def test_a_user_from_whom_rows_may_be_hidden_may_not_say_that_all_are_done(postgres: Server, url: str) -> None:
+    postgres.execute("DO $$ BEGIN CREATE ROLE bound LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
+    rows(url, "GRANT ALL ON ALL TABLES IN SCHEMA public TO bound")
+    rows(url, "ALTER TABLE memories ENABLE ROW LEVEL SECURITY")
+    database = Database(url.replace("app@", "bound@"))
+
+    with pytest.raises(DataRefused, match="row-level security"), database.write(now_ms=NOW_MS):
+        pass
+    with pytest.raises(DataRefused, match="row-level security"), database.hold(HOLDER):
+        pass
+    with Database(url).write(now_ms=NOW_MS) as store:
+        assert store.memories.namespaces() == ["a", "b"]
 
 
 def test_whoever_holds_a_row_for_too_long_is_named_a_lock(url: str) -> None:
