@@ -6,7 +6,7 @@ import re
 import sys
 from pathlib import Path, PosixPath
 from typing import Self
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 SCHEMES = ("postgresql://", "postgres://")
 SECRETS = ("password", "sslpassword", "oauth_client_secret")
@@ -85,7 +85,8 @@ def shown(address: str) -> str:
     except ValueError:
         return UNREADABLE.sub(f"://{MASKED}", address)
     told = urlencode([(name, value) for name, value in query if name.lower() not in SECRETS], quote_via=quote)
-    return urlunsplit((parts.scheme, netloc, parts.path, told, ""))
+    # Not by urlunsplit, which leaves the strokes out where no host is named.
+    return f"{parts.scheme}://{netloc}{parts.path}{f'?{told}' if told else ''}"
 
 
 def secrets_in(address: str) -> set[str]:

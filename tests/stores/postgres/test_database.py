@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 import psycopg
 import pytest
 
-from ai_memory.errors import DataRefused, NotFinished, SchemaRefused, Stopped, StorageFailed
+from ai_memory.errors import DataRefused, NotFinished, SchemaRefused, Stopped, StorageFailed, UsageError
 from ai_memory.memory.freshness import Freshness
+from ai_memory.stores import opening
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.port import Store
 from ai_memory.stores.postgres.connection import Connection
 from ai_memory.stores.postgres.database import Database
+from ai_memory.text.database_address import DatabaseAddress
 from ai_memory.vectors.target import Fingerprint
 from tests.stores.conformance import EMBEDDER, HOLDER, IDS, NOW_MS, begin, entered, freshness, write_of, written
 from tests.support import postgres_shapes
@@ -194,3 +197,13 @@ def test_whoever_asks_to_end_is_heard_while_the_server_works(url: str) -> None:
     wait_for(lambda: rows(url, ASLEEP) == [(0,)])
     assert connection.value("SELECT 1") == 1
     connection.close()
+
+
+def test_who_has_not_installed_what_it_needs_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [each for each in sys.modules if each.startswith("ai_memory.stores.postgres")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+
+    with pytest.raises(UsageError) as refused:
+        opening.database(DatabaseAddress("postgresql://ann@db1/m"))
+    assert "ai-memory[postgres]" in refused.value.line()
