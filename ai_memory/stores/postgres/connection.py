@@ -33,8 +33,8 @@ OURS = "ai_memory_reembed"
 """The schema with all that is ours."""
 CONNECT_S = 20
 """How long one of the server's addresses is tried, unless the address of the database says otherwise."""
-INTERVAL_S, CANCEL_S = 0.1, 2.0
-"""How often a signal is looked for, and how long the server may take to end a statement."""
+CANCEL_S = 2.0
+"""How long the server may take to hear that a statement is to end."""
 AT_ONCE = 1_000
 """Rows that a stream fetches at once."""
 
@@ -58,12 +58,12 @@ class _Heeding(psycopg.Connection[Row]):
 
     heed: Callable[[], None] | None = None
 
-    def wait(self, gen: PQGen[RV], interval: float = INTERVAL_S, timeout: float | None = None) -> RV:
+    def wait(self, gen: PQGen[RV], *timing: Any, **times: Any) -> RV:  # noqa: ANN401 (which there are grew with 3.3)
         """Wait for a statement."""
         if self.heed is None:
-            return super().wait(gen, interval, timeout)
+            return super().wait(gen, *timing, **times)
         try:
-            return super().wait(heeded(gen, self.heed), interval, timeout)
+            return super().wait(heeded(gen, self.heed), *timing, **times)
         except AiMemoryError:
             # Nothing more is to be had of it: what it is at is ended, and rolled back.
             with suppress(psycopg.Error):
@@ -77,7 +77,7 @@ class Connection:
 
     `name` is what people call the database, `tell` tells the user something. `writing` and `reading` say which bracket
     is open, as far as we know: where the connection is lost in one, nobody knows how it ended, or its state is gone.
-    Outside of both a lost connection is made anew.
+    Outside of both a lost connection is made anew, unless it is `pinned`: tables of its own would be missing.
     """
 
     def __init__(self, address: str, *, read_only: bool, options: OpenOptions) -> None:
@@ -89,7 +89,7 @@ class Connection:
         """
         self.name, self.tell = shown(address), options.tell
         self._address, self._read_only, self._options = address, read_only, options
-        self._names, self.writing, self.reading = count(), False, False
+        self._names, self.writing, self.reading, self.pinned = count(), False, False, False
         self._psycopg = self._connect()
 
     def execute(self, sql: str, bindings: Bindings = NOTHING) -> list[Row]:
@@ -201,7 +201,7 @@ class Connection:
     @contextmanager
     def _translated(self) -> Iterator[None]:
         """Turn every error inside the block that the server or the network can cause into one of ours."""
-        if self._psycopg.closed and not (self.writing or self.reading):
+        if self._psycopg.closed and not (self.writing or self.reading or self.pinned):
             self._psycopg = self._connect()
         try:
             yield

@@ -65,6 +65,7 @@ def lay_empty_tables(db: Connection, form: VectorForm) -> None:
         db.run(DOMAIN.format(schema=TEMPORARY, type=form.type))
         for migration in available(STORE):
             db.run(migration.sql)
+    db.pinned = True
 
 
 def check_ledger(db: Connection) -> None:

@@ -153,6 +153,14 @@ def test_a_connection_that_is_lost_is_made_anew_where_nothing_hangs_on_it(url: s
         assert written(store, target, write_of(store, IDS[0])) == [True]
 
 
+def test_a_connection_that_has_tables_of_its_own_is_not_made_anew_without_them(url: str) -> None:
+    with Database(url).read() as store:
+        end_others(url)
+        for _ in range(2):
+            with pytest.raises(NotFinished, match="lost"):
+                store.runs.recent()
+
+
 def test_a_connection_that_is_lost_in_a_transaction_is_not_taken_for_another_one(url: str) -> None:
     with Database(url).write(now_ms=NOW_MS) as store:
         target = entered(store)
