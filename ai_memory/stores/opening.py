@@ -59,9 +59,9 @@ def reading(path: Path, *, tell: Tell = None, options: OpenOptions = OpenOptions
 def writing(
     path: Path, *, now_ms: int, create: bool = False, tell: Tell = None, options: OpenOptions = OpenOptions()
 ) -> Iterator[memory_port.WritableLibrary]:
-    """Open a database to write, with `create` also a missing file; see `port.Database.write`."""
+    """Open a database to write, with `create` also a missing one; see `port.Database.write`."""
     if isinstance(path, DatabaseAddress):
-        with _on_server(path, _telling(options, tell)).write(now_ms=now_ms) as opened:
+        with _on_server(path, _telling(options, tell)).write(now_ms=now_ms, create=create) as opened:
             from ai_memory.stores.postgres import library
 
             yield library.Library(opened)

@@ -175,6 +175,26 @@ def test_what_cannot_be_opened_is_told_in_one_line(postgres: Server, address: st
         assert (refused.code, told in refused.error) == (code, True), refused
 
 
+@pytest.mark.parametrize("extension", [(), ("CREATE EXTENSION vector",)])
+def test_a_database_that_is_made_there_takes_vectors_of_every_width(
+    postgres: Server, endpoint: FakeEndpoint, tmp_path: Path, extension: tuple[str, ...]
+) -> None:
+    url = postgres.fresh(*extension)
+    command = Command(url, remote(endpoint))  # type: ignore[arg-type]
+    assert command.run("init").code == 0
+    assert command.run("init").code == 64
+    told = tmp_path / "told.jsonl"
+    told.write_text("".join(f'{{"title": "t {n}", "content": "c {n}"}}\n' for n in range(20)))
+    assert command.run("import", told).code == 0
+
+    with FakeEndpoint(dim=24, model="wider") as wider:
+        changed = Command(url, remote(wider))  # type: ignore[arg-type]
+        assert changed.reembed("--yes").code == 0
+        assert changed.run("stats", "--json").json["spaces"] == [{"space": "wider#none", "dim": 24, "rows": 20}]
+        assert changed.run("reembed", "rollback", "--yes").code == 0
+    assert command.run("stats", "--json").json["spaces"] == [{"space": "fake#none", "dim": 16, "rows": 20}]
+
+
 def test_another_width_than_the_memories_take_is_refused_before_a_text_is_sent(
     postgres: Server, endpoint: FakeEndpoint
 ) -> None:

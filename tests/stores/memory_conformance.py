@@ -55,7 +55,7 @@ untyped = pytest.mark.untyped
 widths = pytest.mark.widths
 """Of vectors of several widths beside each other."""
 own = pytest.mark.own
-"""Of what this program makes by itself: the database, and its index of words."""
+"""Of an index of words that this program makes by itself."""
 
 
 class MemorySubject(Protocol):
@@ -78,6 +78,9 @@ class MemorySubject(Protocol):
 
     def write(self) -> AbstractContextManager[WritableLibrary]:
         """Open it to write."""
+
+    def created(self) -> AbstractContextManager[WritableLibrary]:
+        """Open another one that is made by that."""
 
     def edit_all(self, content: str) -> bool:
         """Give all memories one content in one commit, at once or not at all (False)."""
@@ -115,9 +118,6 @@ class MemorySubject(Protocol):
 
 class FileMemorySubject(MemorySubject, Protocol):
     """One that is a file of our own."""
-
-    def created(self) -> AbstractContextManager[WritableLibrary]:
-        """Open another one that is made by that."""
 
     def absent(self) -> Place:
         """Return a place where nothing stands."""
@@ -841,8 +841,7 @@ class AboutSuite:
             subject.edit("id-000", "edited again")
             assert len({first, second, library.about.mark()}) == 3
 
-    @own
-    def test_one_that_was_made_by_opening_it_says_so(self, subject: FileMemorySubject) -> None:
+    def test_one_that_was_made_by_opening_it_says_so(self, subject: MemorySubject) -> None:
         with subject.created() as library:
             assert library.about.created
             assert library.counts.totals() == Totals(0, 0, 0, 0, 0)

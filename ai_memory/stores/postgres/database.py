@@ -15,8 +15,9 @@ from ai_memory.stores.port import Lock
 from ai_memory.stores.postgres import lock, room, transactions
 from ai_memory.stores.postgres.connection import Connection
 from ai_memory.stores.postgres.ddl import check_ledger, lay_empty_tables, migrate
-from ai_memory.stores.postgres.schema import read_schema, require_known
+from ai_memory.stores.postgres.schema import form_of_new, read_schema, require_known
 from ai_memory.stores.postgres.store import Store
+from ai_memory.stores.postgres.tables import MEMORIES, has_table
 from ai_memory.text.database_address import shown
 
 if TYPE_CHECKING:
@@ -53,14 +54,18 @@ class Database:
                 yield store
 
     @contextmanager
-    def write(self, *, now_ms: int) -> Iterator[Store]:
-        """See the port."""
+    def write(self, *, now_ms: int, create: bool = False) -> Iterator[Store]:
+        """See the port; with `create` a database without memories is given their table."""
         with closing(Connection(self.address, read_only=False, options=self.options)) as db:
             check_ledger(db)
+            created = create and not has_table(db, MEMORIES)
+            if created:
+                migrate(db, form_of_new(db), now_ms=now_ms)
+                db.tell(f"Created {db.name}.")
             schema = read_schema(db)
             require_known(db.name, schema)
             migrate(db, schema.form, now_ms=now_ms)
-            yield Store(db, schema)
+            yield Store(db, schema, created)
 
     @contextmanager
     def hold(self, holder: Holder, *, damaged: bool = False) -> Iterator[bool]:

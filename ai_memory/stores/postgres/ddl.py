@@ -1,7 +1,8 @@
 """Brings our own tables into a database, by the numbered SQL files of `migrations/postgres/`.
 
 They stand in a schema of our own. A file is applied in one transaction and entered into the ledger `reembed_migration`
-with the sha256 of its text.
+with the sha256 of its text. Where memories are there the file that makes them is entered without being run: no table
+of the Rust program's is altered.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ai_memory.errors import DataRefused
 from ai_memory.memory.text_codec import printable
-from ai_memory.stores.migrations import Migration, available
+from ai_memory.stores.migrations import MEMORIES, Migration, available
 from ai_memory.stores.postgres.connection import OURS
 from ai_memory.stores.postgres.tables import has_table
 from ai_memory.stores.postgres.transactions import laying, transaction
@@ -29,6 +30,9 @@ LEDGER = f"""
         applied_at BIGINT NOT NULL
     )
 """
+WITHIN = "SELECT set_config('search_path', %(ours)s || ', ' || current_setting('search_path'), true)"
+AS_THE_USER = "SELECT set_config('search_path', replace(current_setting('search_path'), %(ours)s, ''), true)"
+VECTORS = "ALTER TABLE memories ADD COLUMN embedding {type}"
 HAS_TYPE = "SELECT to_regtype(%(name)s) IS NOT NULL"
 DOMAIN = "CREATE DOMAIN {schema}.kept_vector AS {type}"
 APPLIED = "SELECT version, name, sha256 FROM reembed_migration ORDER BY version"
@@ -55,7 +59,7 @@ def migrate(db: Connection, form: VectorForm, *, now_ms: int) -> None:
                 db.run(DOMAIN.format(schema=OURS, type=form.type))
         while pending := _missing(db):
             with transaction(db):
-                _apply(db, pending[0], now_ms=now_ms)
+                _apply(db, pending[0], form, now_ms=now_ms)
 
 
 def lay_empty_tables(db: Connection, form: VectorForm) -> None:
@@ -64,7 +68,8 @@ def lay_empty_tables(db: Connection, form: VectorForm) -> None:
         db.execute(TEMPORARY_FIRST)
         db.run(DOMAIN.format(schema=TEMPORARY, type=form.type))
         for migration in available(STORE):
-            db.run(migration.sql)
+            if migration.version != MEMORIES:
+                db.run(migration.sql)
     db.pinned = True
 
 
@@ -99,9 +104,15 @@ def _ledger(db: Connection) -> list[tuple[int, str, str]]:
     return [(int(version), str(name), str(digest)) for version, name, digest in found]
 
 
-def _apply(db: Connection, migration: Migration, *, now_ms: int) -> None:
+def _apply(db: Connection, migration: Migration, form: VectorForm, *, now_ms: int) -> None:
     if any(version == migration.version for version, _, _ in _ledger(db)):
         return  # another process was faster
-    db.run(migration.sql)
+    if migration.version != MEMORIES:
+        db.run(migration.sql)
+    elif not has_table(db, "memories"):
+        db.execute(AS_THE_USER, {"ours": f"{OURS}, "})
+        db.run(migration.sql)
+        db.run(VECTORS.format(type=form.type))
+        db.execute(WITHIN, {"ours": OURS})
     entered = {"version": migration.version, "name": migration.name, "sha256": migration.sha256, "now": now_ms}
     db.execute(ENTER, entered)

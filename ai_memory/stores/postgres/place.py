@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING, NoReturn
 from ai_memory.errors import UsageError
 from ai_memory.stores.postgres.connection import Connection
 from ai_memory.stores.postgres.library import Library
-from ai_memory.stores.postgres.tables import has_table
+from ai_memory.stores.postgres.tables import MEMORIES, has_table
 
 if TYPE_CHECKING:
     from ai_memory.stores.postgres.database import Database
-
-MEMORIES = "memories"
 
 
 @dataclass(frozen=True, slots=True)

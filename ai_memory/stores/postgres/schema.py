@@ -23,11 +23,12 @@ COLUMNS = """
     WHERE attrelid = to_regclass('memories') AND attnum > 0 AND NOT attisdropped
 """
 HIDES_ROWS = "SELECT row_security_active(to_regclass('memories'))"
+HAS_VECTOR = "SELECT to_regtype('vector') IS NOT NULL"
 VERSION = "SELECT max(version) FROM schema_version"
 OLDEST_RUST, NEWEST_RUST = 54, 101
 """The `schema_version` of the Rust program's PostgreSQL store that were looked at (1.0.0 line, 2026-11)."""
 
-ANOTHER = "Name another database with --db, or let the Rust program make its tables there: ai-memory schema-init"
+ANOTHER = "Name another database with --db, or make it one: ai-memory init"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,11 @@ def read_schema(db: Connection) -> Schema:
         has_reembed=has_table(db, "reembed_run"),
         hides_rows=bool(db.value(HIDES_ROWS)),
     )
+
+
+def form_of_new(db: Connection) -> VectorForm:
+    """Return in which form vectors stand in memories that are made: of any width, of pgvector where that is there."""
+    return VectorForm(pgvector=bool(db.value(HAS_VECTOR)))
 
 
 def _form(db: Connection, kind: str, width: int) -> VectorForm:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ai_memory.stores.postgres.connection import Connection
 
+MEMORIES = "memories"
 HAS_TABLE = "SELECT to_regclass(%(name)s) IS NOT NULL"
 
 

@@ -53,6 +53,14 @@ class PostgresMemorySubject:
         with database.Database(self.url).write(now_ms=NOW_MS) as store:
             yield library.Library(store)
 
+    @contextmanager
+    def created(self) -> Iterator[WritableLibrary]:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute("DROP SCHEMA public CASCADE")
+            connection.execute("CREATE SCHEMA public")
+        with database.Database(self.url).write(now_ms=NOW_MS, create=True) as store:
+            yield library.Library(store)
+
     def edit_all(self, content: str) -> bool:
         self._execute("UPDATE memories SET content = %s", content)
         return True
