@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ import sys, time
 from pathlib import Path
 from tests.support.postgres_server import running
 with running(Path(sys.argv[1])) as server:
-    print(server.process.pid, flush=True)
+    print(server.process.pid, server.folder, flush=True)
     time.sleep(60)
 """
 
@@ -45,7 +46,8 @@ def test_a_server_is_gone_with_the_tests_that_started_it() -> None:
     command = [sys.executable, "-c", STARTING, str(with_pgvector())]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as tests:
         assert tests.stdout is not None
-        server = int(tests.stdout.readline())
+        pid, folder = tests.stdout.readline().split()
+        server = int(pid)
         assert Path(f"/proc/{server}").exists()
         tests.send_signal(signal.SIGKILL)
         tests.wait()
@@ -53,6 +55,7 @@ def test_a_server_is_gone_with_the_tests_that_started_it() -> None:
         while _is_alive(server) and time.monotonic() < end:
             time.sleep(0.05)
     assert not _is_alive(server)
+    shutil.rmtree(folder)
 
 
 def test_a_server_that_was_killed_is_started_again_with_what_was_committed() -> None:
