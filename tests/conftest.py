@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import settings
 
+from tests.support import postgres_server
 from tests.support.fake_endpoint import FakeEndpoint
 from tests.support.workers import Worker, hand_over
 
@@ -54,6 +55,20 @@ def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def endpoint() -> Iterator[FakeEndpoint]:
     """A real server on loopback."""
     with FakeEndpoint(dim=16) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[postgres_server.Server]:
+    """A server of PostgreSQL that has pgvector."""
+    with postgres_server.running(postgres_server.with_pgvector()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def bare_postgres() -> Iterator[postgres_server.Server]:
+    """A server of PostgreSQL, of an older release, that has no pgvector."""
+    with postgres_server.running(postgres_server.without_pgvector()) as server:
         yield server
 
 

@@ -28,15 +28,16 @@ FLOORS = (
     ("vectors",),
     ("memory",),
     ("config",),
-    ("stores.holder", "stores.computing", "stores.open_options", "embed.awaited", "embed.usage", "embed.outcomes"),
+    ("stores.holder", "stores.own_row", "stores.run_states", "stores.migrations", "stores.query_words"),
+    ("stores.computing", "stores.open_options", "embed.awaited", "embed.usage", "embed.outcomes"),
     ("stores.values", "stores.served", "stores.memory_values", "embed.port"),
-    ("stores.course",),
+    ("stores.course", "stores.run_row"),
     ("stores.port_reading", "stores.memory_port_reading", "embed.flow"),
     ("stores.port_writing", "stores.memory_port_writing"),
     ("stores.port",),
     ("stores.memory_port",),
     ("stores.place_port",),
-    ("embed.http", "embed.local", "embed.pools", "stores.sqlite", "embed", "stores"),
+    ("embed.http", "embed.local", "embed.pools", "stores.sqlite", "stores.postgres", "embed", "stores"),
     ("embed.buildable", "stores.opening"),
     ("embed.stack",),
     ("embed.assemble",),
@@ -56,6 +57,7 @@ ONLY_FOR = {
     "config": ("cli", "commands", "embed.assemble", "embed.buildable", "embed.stack"),
     "show": ("cli", "commands"),
     "stores.sqlite": ("stores.opening",),
+    "stores.postgres": ("stores.opening",),
     "embed.flow": ("embed", "embed.http", "embed.local", "embed.assemble", "embed.stack"),
     "embed.http": ("embed.stack",),
     "embed.pools": ("embed.assemble",),
@@ -86,6 +88,7 @@ LIBRARIES = (
     "tenacity",
     "sentence_transformers",
     "apsw",
+    "psycopg",
     "onnxruntime",
     "openvino",
     "prometheus_client",
@@ -228,7 +231,10 @@ def test_there_is_one_way_to_an_embedder() -> None:
 
 def test_sql_stands_only_in_the_store() -> None:
     strings = ((m, n.value) for m in SOURCES for n in ast.walk(tree(m)) if isinstance(n, ast.Constant))
-    assert {room(m) for m, value in strings if isinstance(value, str) and SQL.match(value)} == {"stores.sqlite"}
+    assert {room(m) for m, value in strings if isinstance(value, str) and SQL.match(value)} == {
+        "stores.sqlite",
+        "stores.postgres",
+    }
 
 
 def test_what_writes_takes_a_transaction() -> None:

@@ -56,7 +56,8 @@ def test_the_wheel_holds_every_module_and_migration_and_nothing_else(wheel: Path
     with zipfile.ZipFile(wheel) as archive:
         shipped = {name for name in archive.namelist() if ".dist-info/" not in name}
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "ai_memory").rglob("*.py")}
-    migrations = {f"ai_memory/migrations/{path.name}" for path in (ROOT / "migrations").glob("*.sql")}
+    folder = ROOT / "migrations"
+    migrations = {f"ai_memory/migrations/{path.relative_to(folder)}" for path in folder.rglob("*.sql")}
     completions = {f"ai_memory/completions/ai-memory.{shell}" for shell in SHELLS}
     assert migrations
     assert shipped == modules | migrations | completions | {"ai_memory/py.typed", "ai_memory/man/ai-memory.1"}
@@ -64,19 +65,19 @@ def test_the_wheel_holds_every_module_and_migration_and_nothing_else(wheel: Path
 
 def test_the_source_archive_holds_every_migration(sdist: Path) -> None:
     with tarfile.open(sdist) as archive:
-        shipped = {Path(name).name for name in archive.getnames() if "/migrations/" in name}
-    assert shipped == {path.name for path in (ROOT / "migrations").glob("*.sql")}
+        shipped = {Path(each).name for each in archive.getnames() if "/migrations/" in each and each.endswith(".sql")}
+    assert shipped == {path.name for path in (ROOT / "migrations").rglob("*.sql")}
 
 
 def test_an_installed_wheel_finds_its_migrations(wheel: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path)
-    code = (
-        "from ai_memory.stores.sqlite import migrations as m; print(m.__file__, *(each.name for each in m.available()))"
-    )
+    told = "*(each.name for store in ('', 'postgres') for each in m.available(store))"
+    code = f"from ai_memory.stores import migrations as m; print(m.__file__, {told})"
     found = run_python(code, path=tmp_path).split()
     assert Path(found[0]).is_relative_to(tmp_path)
-    assert found[1:] == sorted(path.name for path in (ROOT / "migrations").glob("*.sql"))
+    shipped = [sorted(each.glob("*.sql")) for each in (ROOT / "migrations", ROOT / "migrations" / "postgres")]
+    assert found[1:] == [path.name for paths in shipped for path in paths]
 
 
 def test_a_plain_install_asks_for_no_torch(wheel: Path) -> None:
@@ -110,7 +111,8 @@ def requirements(*extras: str) -> list[tuple[str, str]]:
     of_extras = file["options.extras_require"]
     blocks = [file["options"]["install_requires"], *(of_extras[name] for name in extras or of_extras)]
     lines = [line.partition(";")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
-    return [(name.strip(), floor.strip()) for name, _, floor in (line.partition(">=") for line in lines)]
+    named = (line.partition(">=") for line in lines)
+    return [(name.partition("[")[0].strip(), floor.strip()) for name, _, floor in named]
 
 
 @pytest.mark.parametrize("name", LOCKS)

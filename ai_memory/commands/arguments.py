@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from ai_memory.text.database_address import is_address, path_of
 from ai_memory.text.times import in_utc
 from ai_memory.text.window import Window, window_of
 
@@ -29,6 +30,15 @@ def named_path(text: str) -> Path:
     if not text.strip():
         raise argparse.ArgumentTypeError("it is empty; name a file")
     return Path(text)
+
+
+def named_database(text: str) -> Path:
+    """Return the place of a database that an argument names: a file, or a server's.
+
+    Raises:
+        ArgumentTypeError: see `named_path`.
+    """
+    return path_of(text) if is_address(text) else named_path(text)
 
 
 def duration(text: str) -> float:

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
-from ai_memory.commands.arguments import named_path
+from ai_memory.commands.arguments import named_database, named_path
 from ai_memory.errors import UsageError
 
 EXIT_CODES = {
@@ -98,7 +98,7 @@ def add_global_flags(parser: argparse.ArgumentParser) -> None:
     """Let `parser` take the global flags; one that is not given leaves no attribute, so that none is overruled."""
     group = parser.add_argument_group("global options (before or after the command)")
     for names, options in (
-        (["--db"], {"metavar": "PATH", "type": named_path, "help": "the database file"}),
+        (["--db"], {"metavar": "PATH", "type": named_database, "help": "the database file, or postgresql://…"}),
         (["--config"], {"metavar": "PATH", "type": named_path, "help": "the configuration file"}),
         (["--json"], {"action": "store_true", "help": "print ONE JSON object on one line"}),
         (["-q", "--quiet"], {"action": "store_true", "help": "show no progress and no notes"}),

@@ -55,7 +55,8 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         with held, writing(path, now_ms=now_ms, tell=console.note) as library, library.transaction() as transaction:
             _droppable(transaction.library, now_ms=now_ms)
             dropped = transaction.drop_own_tables()
-    words = f"Dropped {len(dropped)} tables. The file {database(path).lock().name} may be deleted."
+    left = database(path).lock().file
+    words = f"Dropped {len(dropped)} tables." + (f" The file {left} may be deleted." if left else "")
     console.result({"dropped": dropped}, words)
     return 0
 

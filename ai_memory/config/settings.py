@@ -13,11 +13,14 @@ from ai_memory.config.file import Sourced, Table, config_home, expand, locate, r
 from ai_memory.config.key_settings import secrets
 from ai_memory.config.unknown import warnings
 from ai_memory.errors import ConfigRefused, EmbedderInitFailed
-from ai_memory.system.trusted_file import trusted_users
+from ai_memory.system import trusted_file
+from ai_memory.system.trusted_file import ALL_OF_OTHERS, Rule, trusted_users
+from ai_memory.text.database_address import DatabaseAddress, is_address, path_of, secrets_in
 
 if TYPE_CHECKING:
     from ai_memory.config.embedding import EmbeddingSettings
 
+LONGEST_FILE = 65_536
 DEFAULT_DB = Path("ai-memory.db")
 Decide = Callable[["EmbeddingSettings", Path], "EmbeddingSettings"]
 
@@ -127,17 +130,42 @@ class Settings:
 
     def secrets(self) -> tuple[str, ...]:
         """Return the keys that no message may show: whatever may be one is read, also where it is not in use."""
-        return secrets(self.config, self.environ)
+        place = self.db.value
+        of_database = secrets_in(place.address) if isinstance(place, DatabaseAddress) else set()
+        return (*secrets(self.config, self.environ), *sorted(of_database))
 
 
 def _db(named: str | Path | None, config: Table, environ: Mapping[str, str]) -> Sourced[Path]:
     if named:
-        return Sourced(Path(named), "--db")
+        return Sourced(Path(named) if isinstance(named, str) else named, "--db")
+    if server := _server(environ):
+        return server
     if place := _path(environ, "AI_MEMORY_DB"):
         return place
     if configured := config.text("db"):
+        if is_address(configured.value):
+            return Sourced(path_of(configured.value), configured.source)
         return Sourced(expand(configured, environ), configured.source)
     return Sourced(DEFAULT_DB, "default")
+
+
+def _server(environ: Mapping[str, str]) -> Sourced[Path] | None:
+    """Return the address of a server's database that the environment names, as the Rust program takes it."""
+    source = "env AI_MEMORY_STORE_URL"
+    told = environ.get("AI_MEMORY_STORE_URL", "").strip()
+    if file := _path(environ, "AI_MEMORY_STORE_URL_FILE"):
+        source = file.source
+        name, users = f"the address's file {file.value}", trusted_users(environ)
+        rule = Rule(name, ConfigRefused, LONGEST_FILE, ALL_OF_OTHERS, users)
+        told = next(iter(trusted_file.read(file.value, rule).decode("utf-8", "replace").splitlines()), "").strip()
+    if not told:
+        return None
+    if not is_address(told):
+        raise ConfigRefused(
+            f"{source} names no database on a server.",
+            tip="Write postgresql://USER@HOST/DATABASE; for a file: --db PATH",
+        )
+    return Sourced(path_of(told), source)
 
 
 def _key_dir(environ: Mapping[str, str]) -> Sourced[Path | None]:

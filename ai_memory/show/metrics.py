@@ -244,7 +244,8 @@ def _of_run(tell: _Teller, status: Status) -> Iterator[Metric]:
     yield tell.each("rows", "Rows of the run by what became of them.", "outcome", done)
     yield tell.each("spared_rows", "Re-embedded rows that needed no request, by why.", "reason", spared)
     yield from _of_breaker(tell, run, status)
-    yield tell.gauge("disk_free_bytes", "Room on the disk of the database.", status.free_bytes)
+    if status.free_bytes is not None:
+        yield tell.gauge("disk_free_bytes", "Room on the disk of the database.", status.free_bytes)
 
 
 def _of_breaker(tell: _Teller, run: Run, status: Status) -> Iterator[Metric]:

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ai_memory.text.times import LAST_MS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ai_memory.stores.values import Space
 
 TAKEN, TAKEN_OVER = "runner", "taken over"
 """A start took the run: one that its last runner left in good order, and one of a runner that was killed."""
 WRITTEN = "written"
 ENDED = "ended"
 OPENED, CLOSED = "breaker open", "breaker closed"
+MOST_ROWS = 2**62
+"""No count of rows comes near."""
+MOST_STARTS = 3_000
+"""Events of starts that a run keeps: those of a month of starts every half hour in which the endpoint fails."""
 KINDS = (TAKEN, TAKEN_OVER, WRITTEN, ENDED, OPENED, CLOSED)
 
 
@@ -25,3 +37,30 @@ class Moment:
     rows: int | None = None
     exit_code: int | None = None
     reason: str = ""
+
+
+def spaces_of(told: Mapping[str, object]) -> tuple[Space, ...]:
+    """Return the vectors that the first event of a run tells, as far as it can be read."""
+    spaces = told.get("stored")
+    return tuple((each[0], each[1], each[2]) for each in spaces if _is_space(each)) if isinstance(spaces, list) else ()
+
+
+def moment_of(at: object, kind: str, told: Mapping[str, object]) -> Moment | None:
+    """Return what an event of a run tells, None where its time cannot be read."""
+    if not isinstance(at, int) or not 0 <= at <= LAST_MS:
+        return None
+    rows, code, reason = told.get("rows"), told.get("code"), told.get("reason")
+    return Moment(
+        at,
+        kind,
+        rows if isinstance(rows, int) and 0 <= rows <= MOST_ROWS else None,
+        code if isinstance(code, int) else None,
+        reason if isinstance(reason, str) else "",
+    )
+
+
+def _is_space(found: object) -> bool:
+    if not isinstance(found, list) or len(found) != 3:
+        return False
+    space, dim, rows = found
+    return isinstance(space, str | None) and isinstance(dim, int | None) and isinstance(rows, int)

@@ -50,7 +50,8 @@ class Lock:
     """What can be told of the runner's lock without taking it.
 
     `name` is what people call it, `holder` who took it last (None: nobody, or the note cannot be read). `find` is a
-    command that finds the process which holds it, `share` one that keeps those who only read from taking it.
+    command that finds the process which holds it, `share` one that keeps those who only read from taking it. `file` is
+    the path of what stays of it when nobody holds it, None where nothing does.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Lock:
     holder: Holder | None
     find: str
     share: str
+    file: str | None = None
 
 
 class Database(Protocol):
@@ -98,8 +100,8 @@ class Database(Protocol):
     def lock(self) -> Lock:
         """Return what can be told of the lock; takes nothing."""
 
-    def free_bytes(self) -> int:
-        """Return how much room it has to grow."""
+    def free_bytes(self) -> int | None:
+        """Return how much room it has to grow; None: nothing tells."""
 
     def vacuum(self, *, now_ms: int) -> int:
         """Give what is free in it back to the file system, and return how many bytes that was.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ai_memory.stores.sqlite import run_row, run_states
+from ai_memory.stores import run_row, run_states
 from tests.commands.conftest import Cli, Ran
 from tests.support import files
 from tests.support.command import ERROR, Command, remote

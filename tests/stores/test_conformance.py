@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from dataclasses import replace
 from types import ModuleType
 
 import pytest
@@ -15,9 +15,12 @@ from tests.stores import conformance
 from tests.stores.conformance import (
     CommitSuite,
     CopySuite,
+    FileSubject,
     HotSuite,
     LockSuite,
+    NoCopySuite,
     OperatorSuite,
+    PlaceSuite,
     ProgressSuite,
     QuarantineSuite,
     ReadingSuite,
@@ -29,18 +32,32 @@ from tests.stores.conformance import (
     UndoSuite,
     WritingSuite,
 )
+from tests.stores.postgres import subject as postgres
 from tests.stores.sqlite import subject as sqlite
 
-ADAPTERS: dict[str, Callable[[Path], Subject]] = {
-    "SQLite": sqlite.with_log,
-    "SQLite without a log": sqlite.without_log,
+Made = tuple[Callable[..., Subject], str]
+"""What makes a subject, and the fixture of where."""
+FILES: dict[str, tuple[Callable[..., FileSubject], str]] = {
+    "SQLite": (sqlite.with_log, "tmp_path"),
+    "SQLite without a log": (sqlite.without_log, "tmp_path"),
 }
+SERVERS: dict[str, Made] = {
+    "PostgreSQL with BYTEA": (postgres.with_bytea, "postgres"),
+    "PostgreSQL with pgvector": (postgres.with_vectors, "postgres"),
+    "PostgreSQL of the system with BYTEA": (postgres.with_bytea, "bare_postgres"),
+}
+ADAPTERS: dict[str, Made] = {**FILES, **SERVERS}
 
 
 @pytest.fixture(params=ADAPTERS)
-def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Subject:
+def subject(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Subject:
     """A database of its own for each test, of every adapter in turn."""
-    return ADAPTERS[request.param](tmp_path)
+    made, place = ADAPTERS[request.param]
+    subject = made(request.getfixturevalue(place))
+    if subject.width:
+        # What is replaced is of the one width, too.
+        monkeypatch.setattr(conformance, "OLD", replace(conformance.OLD, dim=subject.width))
+    return subject
 
 
 def test_the_suite_asks_for_every_name_of_the_port() -> None:
@@ -117,5 +134,25 @@ class TestLock(LockSuite):
     """See the suite."""
 
 
+class TestPlace(PlaceSuite):
+    """See the suite."""
+
+
 class TestCopies(CopySuite):
     """See the suite."""
+
+    @pytest.fixture(params=FILES)
+    def subject(self, request: pytest.FixtureRequest) -> FileSubject:
+        """A file of its own for each test."""
+        made, place = FILES[request.param]
+        return made(request.getfixturevalue(place))
+
+
+class TestNoCopies(NoCopySuite):
+    """See the suite."""
+
+    @pytest.fixture(params=SERVERS)
+    def subject(self, request: pytest.FixtureRequest) -> Subject:
+        """A database of a server of its own for each test."""
+        made, place = SERVERS[request.param]
+        return made(request.getfixturevalue(place))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -12,6 +11,7 @@ from tests.stores import memory_conformance
 from tests.stores.memory_conformance import (
     AboutSuite,
     CountSuite,
+    FileMemorySubject,
     LinkSuite,
     ListingSuite,
     MemorySubject,
@@ -21,19 +21,35 @@ from tests.stores.memory_conformance import (
     SearchSuite,
     WordIndexSuite,
 )
+from tests.stores.postgres import memory_subject as postgres
 from tests.stores.sqlite import memory_subject as sqlite
 from tests.stores.test_conformance import asked_by, names_of
 
-ADAPTERS: dict[str, Callable[[Path], MemorySubject]] = {
-    "SQLite": sqlite.with_log,
-    "SQLite without a log": sqlite.without_log,
+FILES: dict[str, tuple[Callable[..., FileMemorySubject], str]] = {
+    "SQLite": (sqlite.with_log, "tmp_path"),
+    "SQLite without a log": (sqlite.without_log, "tmp_path"),
 }
+VECTORS = "PostgreSQL with pgvector"
+SERVERS: dict[str, tuple[Callable[..., MemorySubject], str]] = {
+    "PostgreSQL with BYTEA": (postgres.with_bytea, "postgres"),
+    VECTORS: (postgres.with_vectors, "postgres"),
+    "PostgreSQL of the system with BYTEA": (postgres.with_bytea, "bare_postgres"),
+}
+"""What makes a subject, and the fixture of where."""
+ADAPTERS: dict[str, tuple[Callable[..., MemorySubject], str]] = {**FILES, **SERVERS}
 
 
 @pytest.fixture(params=ADAPTERS)
-def subject(request: pytest.FixtureRequest, tmp_path: Path) -> MemorySubject:
+def subject(request: pytest.FixtureRequest) -> MemorySubject:
     """A database of its own for each test, of every adapter in turn."""
-    return ADAPTERS[request.param](tmp_path)
+    if request.param in SERVERS and any(request.node.iter_markers("untyped")):
+        pytest.skip("its columns have types")
+    if request.param in SERVERS and any(request.node.iter_markers("own")):
+        pytest.skip("another program makes it")
+    if request.param == VECTORS and any(request.node.iter_markers("widths")):
+        pytest.skip("its memories take vectors of one width")
+    made, place = ADAPTERS[request.param]
+    return made(request.getfixturevalue(place))
 
 
 def test_the_suite_asks_for_every_name_of_the_ports() -> None:
@@ -77,3 +93,9 @@ class TestAbout(AboutSuite):
 
 class TestPlace(PlaceSuite):
     """See the suite."""
+
+    @pytest.fixture(params=FILES)
+    def subject(self, request: pytest.FixtureRequest) -> FileMemorySubject:
+        """A file of its own for each test."""
+        made, place = FILES[request.param]
+        return made(request.getfixturevalue(place))

@@ -210,7 +210,7 @@ def _state(status: Status) -> str:
     if status.condition is Condition.SHUT_OUT:
         return "shut out: a process that only reads the lock holds it; --resume says how to find it"
     if status.condition is Condition.KILLED:
-        full = "; the disk is full" if status.free_bytes < NO_ROOM else ""
+        full = "; the disk is full" if status.free_bytes is not None and status.free_bytes < NO_ROOM else ""
         return f"interrupted: {who} was killed, or its machine went down; {sign}{full}"
     if status.condition is Condition.PAUSED and status.pause:
         return _paused(status.pause)
@@ -289,11 +289,15 @@ def _spent(status: Status) -> str:
         left = status.counted.remaining if status.counted and status.run.state == "done" else 0
         refused = f", {left:,} refused by the database (ai-memory reembed rollback)" if left else ""
         alone = f"{counters.left_alone:,} left as they are{refused}"
-        return f"{back} what was there, {alone}; {size(status.free_bytes)} free"
+        return f"{back} what was there, {alone}{_free(status)}"
     rows = status.counted.in_quarantine if status.counted else 0
     aside = f"{rows:,} in quarantine{' (ai-memory reembed quarantine)' if rows else ''}"
     texts = f"{counted(counters.texts_sent, 'text')} in {counted(counters.requests, 'request')}"
-    return f"{aside}; {texts}{paid(counters, status.cost)}; {size(status.free_bytes)} free"
+    return f"{aside}; {texts}{paid(counters, status.cost)}{_free(status)}"
+
+
+def _free(status: Status) -> str:
+    return "" if status.free_bytes is None else f"; {size(status.free_bytes)} free"
 
 
 def _asked_again(status: Status) -> str:

@@ -36,7 +36,7 @@ class Status:
     `condition` is what it is in, `work` who works on it. `replaced` is what stood in the file when it began.
     `counted` are its rows (None: nothing tells them), `census` is the one taken just now (None: none was), `outside`
     how many rows are stale in namespaces that are not the run's (None: nobody looked). `breaker_until` is what is
-    believed of the run's own. `free_bytes` is the room on the disk, `wanted` what the configuration asks for,
+    believed of the run's own. `free_bytes` is the room on the disk (None: nothing tells), `wanted` what is asked for,
     `pause` who paused the file (None: nobody), `outlook` what the next start would meet after a run that ended.
     Of `kept_rows` replaced vectors are kept, in about `kept_bytes`; `way_back` names the runs that a rollback undoes
     (None: none), of which it is `rows_back`.
@@ -50,7 +50,7 @@ class Status:
     replaced: tuple[Space, ...]
     counted: Counted | None
     breaker_until: int
-    free_bytes: int
+    free_bytes: int | None
     wanted: Wanted
     pause: Pause | None = None
     outlook: Outlook = NO_OUTLOOK

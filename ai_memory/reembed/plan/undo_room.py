@@ -82,7 +82,7 @@ def require_room(
     there, keeps = database.free_bytes(), options.keeps(run)
     beside = staged_bytes(options, run, census, dim=dim)
     needed = _needs(store, options, census, keeps=keeps, beside=beside, dim=dim)
-    if needed.in_all <= there:
+    if there is None or needed.in_all <= there:
         return
     without = keeps and _needs(store, options, census, keeps=False, beside=beside, dim=dim).in_all <= there
     raise StorageFailed(
@@ -98,7 +98,8 @@ def has_plenty(database: Database, store: Reader, options: Options, run: Run, ro
     stood = max(run.kept.bytes // max(run.kept.rows, 1), come)
     vectors = Room(rows, rows * stood).on_disk * (2 if options.keeps(run) else 1)
     log = store.targets.previous.log_room(rows, at_once=options.batch, row_bytes=come + stood)
-    return database.free_bytes() >= 2 * (vectors + log)
+    there = database.free_bytes()
+    return there is None or there >= 2 * (vectors + log)
 
 
 def _needs(store: Reader, options: Options, census: Census, *, keeps: bool, beside: int, dim: int) -> _Needs:

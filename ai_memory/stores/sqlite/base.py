@@ -20,6 +20,11 @@ class Store:
     codec: Codec
     created: bool = False
 
+    @property
+    def name(self) -> str:
+        """See `stores.port.Database`."""
+        return str(self.db.path)
+
 
 @dataclass(frozen=True, slots=True)
 class Transaction(Store):

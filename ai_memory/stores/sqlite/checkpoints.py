@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ai_memory.memory.text_codec import printable
+from ai_memory.stores.own_row import OwnRow
+from ai_memory.stores.run_row import GIVE_UP
 from ai_memory.stores.sqlite import hot_list
-from ai_memory.stores.sqlite.own_row import OwnRow, selected
-from ai_memory.stores.sqlite.run_row import GIVE_UP
+from ai_memory.stores.sqlite.own_row import selected
 from ai_memory.stores.values import Checkpoint
 
 if TYPE_CHECKING:

@@ -10,9 +10,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from ai_memory.stores.course import ENDED, KINDS, WRITTEN, Moment
-from ai_memory.stores.sqlite.own_row import MOST, object_of
-from ai_memory.text.times import LAST_MS
+from ai_memory.stores.course import ENDED, KINDS, MOST_STARTS, WRITTEN, Moment, moment_of, spaces_of
+from ai_memory.stores.own_row import object_of
 
 if TYPE_CHECKING:
     from ai_memory.stores.sqlite.base import Store, Transaction
@@ -34,8 +33,6 @@ NOTE_END = f"""
     SELECT run_id, :now, '{ENDED}', json_object('rows', {ROWS}, 'code', :code, 'reason', :reason) FROM reembed_run
     WHERE run_id = :run_id
 """
-MOST_STARTS = 3_000
-"""Events of starts that a run keeps: those of a month of starts every half hour in which the endpoint fails."""
 OF_STARTS = ", ".join(f"'{kind}'" for kind in KINDS if kind != WRITTEN)
 FORGET_STARTS = f"""
     DELETE FROM reembed_event WHERE run_id = :run_id AND kind IN ({OF_STARTS}) AND rowid <= (
@@ -80,32 +77,11 @@ def note_end(transaction: Transaction, run: Run, *, exit_code: int, reason: str,
 
 def moments(store: Store, run: Run) -> tuple[Moment, ...]:
     """Return what became of the run, as far as it can be read."""
-    found = (_moment(*row) for row in store.db.execute(MOMENTS, (run.run_id,)))
+    rows = store.db.execute(MOMENTS, (run.run_id,))
+    found = (moment_of(at, kind, object_of(detail)) for at, kind, detail in rows)
     return tuple(each for each in found if each)
 
 
 def replaced(store: Store, run: Run) -> tuple[Space, ...]:
     """Return which vectors stood in the file when the run began; none where nothing that can be read tells them."""
-    spaces = object_of(store.db.value(STARTED, (run.run_id,))).get("stored")
-    return tuple((each[0], each[1], each[2]) for each in spaces if _is_space(each)) if isinstance(spaces, list) else ()
-
-
-def _is_space(found: object) -> bool:
-    if not isinstance(found, list) or len(found) != 3:
-        return False
-    space, dim, rows = found
-    return isinstance(space, str | None) and isinstance(dim, int | None) and isinstance(rows, int)
-
-
-def _moment(at: object, kind: str, detail: object) -> Moment | None:
-    if not isinstance(at, int) or not 0 <= at <= LAST_MS:
-        return None
-    told = object_of(detail)
-    rows, code, reason = told.get("rows"), told.get("code"), told.get("reason")
-    return Moment(
-        at,
-        kind,
-        rows if isinstance(rows, int) and 0 <= rows <= MOST else None,
-        code if isinstance(code, int) else None,
-        reason if isinstance(reason, str) else "",
-    )
+    return spaces_of(object_of(store.db.value(STARTED, (run.run_id,))))

@@ -72,6 +72,7 @@ class Database:
             holder=lock.read_holder(self.path),
             find=f"fuser -v {shown}",
             share=f"chmod {lock.mode_beside(self.path):o} {shown}",
+            file=str(place),
         )
 
     def free_bytes(self) -> int:

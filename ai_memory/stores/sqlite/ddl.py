@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ai_memory.errors import DataRefused
 from ai_memory.memory.text_codec import printable
-from ai_memory.stores.sqlite.migrations import MEMORIES, Migration, available
+from ai_memory.stores.migrations import MEMORIES, Migration, available
 from ai_memory.stores.sqlite.transactions import transaction
 
 if TYPE_CHECKING:

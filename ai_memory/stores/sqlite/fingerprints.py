@@ -6,7 +6,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import DataRefused
-from ai_memory.stores.sqlite.own_row import OwnRow, selected
+from ai_memory.stores.own_row import OwnRow
+from ai_memory.stores.sqlite.own_row import selected
 from ai_memory.stores.values import KeptTarget
 from ai_memory.vectors.target import MAX_DIM, Fingerprint
 

@@ -10,7 +10,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ai_memory.stores.sqlite.own_row import MOST
+from ai_memory.stores.own_row import MOST
 from ai_memory.text import nesting
 
 if TYPE_CHECKING:

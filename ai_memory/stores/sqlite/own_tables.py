@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from ai_memory.stores.migrations import MEMORIES, available
 from ai_memory.stores.sqlite.ddl import has_table
-from ai_memory.stores.sqlite.migrations import MEMORIES, available
 
 if TYPE_CHECKING:
     from ai_memory.stores.sqlite.base import Store, Transaction

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ai_memory.stores.sqlite.own_row import OwnRow, selected
+from ai_memory.stores.own_row import OwnRow
+from ai_memory.stores.sqlite.own_row import selected
 from ai_memory.stores.values import TAKE_IT_OFF, Pause
 
 if TYPE_CHECKING:

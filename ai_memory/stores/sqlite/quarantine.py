@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, cast, get_args
 
 from ai_memory.memory.reason import Kind, Reason
 from ai_memory.memory.text_codec import printable
-from ai_memory.stores.sqlite.own_row import OwnRow, selected
+from ai_memory.stores.own_row import OwnRow
+from ai_memory.stores.sqlite.own_row import selected
 from ai_memory.stores.values import Quarantined
 from ai_memory.text.cleaning import MOST_WORDS, one_line
 

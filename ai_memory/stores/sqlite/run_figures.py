@@ -11,8 +11,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from ai_memory.stores.computing import Computing, computing_of
+from ai_memory.stores.own_row import object_of
 from ai_memory.stores.sqlite import course
-from ai_memory.stores.sqlite.own_row import object_of
 from ai_memory.stores.values import Counted, Measured, Run
 from ai_memory.text.cleaning import MOST_WORDS, one_line
 

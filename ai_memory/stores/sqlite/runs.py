@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from ai_memory.errors import DataRefused, NotFinished
 from ai_memory.stores.course import TAKEN, TAKEN_OVER
+from ai_memory.stores.run_row import RUN_COLUMNS, RUN_TEXTS, run_of
+from ai_memory.stores.run_states import ENDED, IS_UNFINISHED
 from ai_memory.stores.sqlite import course, hot_list, run_figures
 from ai_memory.stores.sqlite.lost_run import run_lost
 from ai_memory.stores.sqlite.own_row import selected
-from ai_memory.stores.sqlite.run_row import RUN_COLUMNS, RUN_TEXTS, run_of
-from ai_memory.stores.sqlite.run_states import ENDED, IS_UNFINISHED
 from ai_memory.stores.sqlite.schema import require_unaltered
 from ai_memory.text.cleaning import MOST_WORDS, one_line
 

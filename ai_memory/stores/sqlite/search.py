@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ai_memory.errors import DataRefused
 from ai_memory.stores.memory_values import Match, StoredVector, Text
+from ai_memory.stores.query_words import telling_words, words
 from ai_memory.stores.sqlite import word_index
 from ai_memory.stores.sqlite.namespaces import within
 from ai_memory.stores.sqlite.which_rows import served
@@ -18,19 +19,6 @@ if TYPE_CHECKING:
     from ai_memory.stores.memory_values import VectorPage
     from ai_memory.stores.sqlite.base import Store
     from ai_memory.stores.sqlite.connection import Binding, Row
-
-ENGLISH = """
-    a about after all am an and any are as at be been before being but by can could did do does for from had has have
-    he her his how i if in into is it its me my no not of on or our she should so than that the their them then there
-    these they this those to was we were what when where which who whom why will with would you your
-"""
-FUNCTION_WORDS = frozenset(ENGLISH.split())
-"""English words that say nothing of a topic; in a small file BM25 would take them for rare and weigh them heavily."""
-PUNCTUATION = ".,;:!?()[]{}'\"`"
-RAREST = 32
-"""Words of a query that are searched for at most: of a text of 1,500 words all of them take seconds in a large file."""
-LOOKED_AT = 2_000
-"""Different words of a query among which the rarest are looked for: those of some ten pages."""
 
 # Not `rank`: a file may have told FTS5 to rank by something else, a text even.
 MATCHES = """
@@ -67,15 +55,7 @@ class Search:
 
     def telling(self, query: str) -> str:
         """See the port."""
-        once: dict[str, str] = {}
-        for word in _words(query):
-            once.setdefault(word.strip(PUNCTUATION).lower() or word, word)
-        telling = [word for key, word in once.items() if key not in FUNCTION_WORDS] or list(once.values())
-        if len(telling) > RAREST:
-            memories = {word: self._memories_with(word) for word in telling[:LOOKED_AT]}
-            rarest = sorted((word for word in memories if memories[word]), key=memories.__getitem__)[:RAREST]
-            telling = [word for word in telling if word in rarest]
-        return " ".join(telling)
+        return telling_words(query, self._memories_with)
 
     def _memories_with(self, word: str) -> int:
         with self._of_index():
@@ -94,8 +74,8 @@ class Search:
         }
 
     def _asked(self, sql: str, query: str, bindings: Mapping[str, Binding]) -> Iterator[Row]:
-        if words := _words(query):
-            expression = " OR ".join(map(_phrase, words))
+        if asked := words(query):
+            expression = " OR ".join(map(_phrase, asked))
             with self._of_index():
                 yield from self.store.db.stream(sql, {**bindings, "words": expression})
 
@@ -138,10 +118,6 @@ class Search:
     def has_runs(self) -> bool:
         """See the port."""
         return bool(self.store.db.value(RUNS))
-
-
-def _words(query: str) -> list[str]:
-    return query.replace("\0", " ").split()
 
 
 def _phrase(word: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from ai_memory.stores.sqlite.own_row import object_of
+from ai_memory.stores.own_row import object_of
 
 if TYPE_CHECKING:
     from ai_memory.stores.sqlite.base import Store, Transaction

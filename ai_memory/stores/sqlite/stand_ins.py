@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ai_memory.memory.text_codec import quoted
-from ai_memory.stores.sqlite.migrations import MEMORIES, available
+from ai_memory.stores.migrations import MEMORIES, available
 
 if TYPE_CHECKING:
     from ai_memory.stores.sqlite.connection import Connection

@@ -41,11 +41,6 @@ class Store(base.Store):
     """An open file as the port's `Store`; one that was opened to be read writes nothing."""
 
     @property
-    def name(self) -> str:
-        """See the port."""
-        return str(self.db.path)
-
-    @property
     def memories(self) -> MemoryReader:
         """See the port."""
         return MemoryReader(self)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ai_memory.stores.sqlite.run_states import IS_UNFINISHED
+from ai_memory.stores.run_states import IS_UNFINISHED
 
 if TYPE_CHECKING:
     from ai_memory.stores.sqlite.base import Store

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import DataRefused, StatementRefused, WordIndexUnusable
-from ai_memory.stores.sqlite.migrations import memories_sql
+from ai_memory.stores.migrations import memories_sql
 
 if TYPE_CHECKING:
     from ai_memory.stores.sqlite.base import Store, Transaction

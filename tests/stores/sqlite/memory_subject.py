@@ -38,6 +38,10 @@ class SqliteMemorySubject:
     def place(self) -> Place:
         return place(self.path)
 
+    @property
+    def version(self) -> int | None:
+        return None
+
     def read(self) -> AbstractContextManager[Library]:
         return reading(self.path)
 

@@ -61,6 +61,10 @@ class SqliteSubject:
     def database(self) -> Database:
         return database(self.path)
 
+    @property
+    def width(self) -> int | None:
+        return None
+
     def absent(self) -> Database:
         return database(self.path.with_name("none.db"))
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from ai_memory.errors import DataRefused
+from ai_memory.stores.migrations import available
 from ai_memory.stores.sqlite import runs, walk
 from ai_memory.stores.sqlite.connection import open_database
 from ai_memory.stores.sqlite.database import reading, writing
 from ai_memory.stores.sqlite.ddl import LEDGER as LEDGER_TABLE
 from ai_memory.stores.sqlite.ddl import _apply, check_ledger, migrate
-from ai_memory.stores.sqlite.migrations import available
 from ai_memory.stores.sqlite.store import Store
 from ai_memory.stores.sqlite.transactions import transaction
 from ai_memory.stores.values import HOT, NAMESPACE, Identity, Room, Terms

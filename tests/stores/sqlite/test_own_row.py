@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ai_memory.stores.sqlite.own_row import object_of
+from ai_memory.stores.own_row import object_of
 
 
 @pytest.mark.parametrize("text", [None, 5, "", "{", "[1]", "3", "null", '"a"', b"\xff", b"[[1]]", "[" * 100_000])

@@ -1,4 +1,7 @@
-"""The numbered SQL files of `migrations/`, which ship with the program: the definitions of its own tables."""
+"""The numbered SQL files of `migrations/`, which ship with the program: the definitions of its own tables.
+
+Those of a store that is no file are in a folder of its name below it.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +29,10 @@ class Migration:
         return sha256(self.sql.encode()).hexdigest()
 
 
-def available() -> list[Migration]:
-    """Return all migrations that ship with the program, in order."""
-    found = [entry for entry in _folder().iterdir() if entry.name.endswith(".sql")]
+def available(store: str = "") -> list[Migration]:
+    """Return all migrations of a store that ship with the program, in order."""
+    folder = _folder() / store if store else _folder()
+    found = [entry for entry in folder.iterdir() if entry.name.endswith(".sql")]
     return [
         Migration(int(entry.name.split("_")[0]), entry.name, entry.read_text(encoding="utf-8"))
         for entry in sorted(found, key=lambda each: each.name)
@@ -42,4 +46,4 @@ def memories_sql() -> str:
 
 def _folder() -> Traversable:
     packaged = files("ai_memory") / "migrations"
-    return packaged if packaged.is_dir() else Path(__file__).resolve().parents[3] / "migrations"
+    return packaged if packaged.is_dir() else Path(__file__).resolve().parents[2] / "migrations"

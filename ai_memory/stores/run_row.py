@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from ai_memory.stores.holder import Holder
-from ai_memory.stores.sqlite.own_row import MOST, OwnRow
-from ai_memory.stores.sqlite.run_states import ENDED
+from ai_memory.stores.own_row import MOST, OwnRow
+from ai_memory.stores.run_states import ENDED
 from ai_memory.stores.values import HOT, NAMESPACE, Counted, Counters, LastEnd, Room, Run, Span
 
 if TYPE_CHECKING:
-    from ai_memory.stores.sqlite.base import Store
+    from ai_memory.stores.own_row import Origin
 
 COUNTERS = tuple(each.name for each in fields(Counters))
 RUN_TEXTS = (
@@ -33,15 +33,16 @@ ANY = {"least": -(2**63), "most": 2**63 - 1}
 """Of the breaker's time every number is taken: how much of it is believed is not decided here."""
 
 
-def run_of(store: Store, values: Sequence[object]) -> Run:
+def run_of(store: Origin, values: Sequence[object]) -> Run:
     """Return the run of a row of RUN_COLUMNS.
 
     Raises:
         DataRefused: a column is damaged.
     """
     named = dict(zip(RUN_COLUMNS, values, strict=True))
-    ended = store.codec.text(cast(bytes, named["state"] or b"")) in ENDED
-    row = OwnRow(store, f"run {named['run_id']}", BEGIN_ANOTHER if ended else GIVE_UP, named)
+    what = f"run {named['run_id']}"
+    ended = OwnRow(store, what, "", named).is_one_of("state", ENDED)
+    row = OwnRow(store, what, BEGIN_ANOTHER if ended else GIVE_UP, named)
     return Run(
         run_id=row.whole("run_id"),
         target=row.whole("target"),
@@ -106,7 +107,7 @@ def _scope(row: OwnRow) -> tuple[str, ...] | None:
     return tuple(found)
 
 
-def _is_name(store: Store, found: object) -> bool:
+def _is_name(store: Origin, found: object) -> bool:
     try:
         return isinstance(found, str) and store.codec.bound(found) is not None
     except UnicodeError:

@@ -1,0 +1,36 @@
+"""An open memory database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ai_memory.memory.text_codec import Codec
+
+if TYPE_CHECKING:
+    from ai_memory.stores.postgres.connection import Connection
+    from ai_memory.stores.postgres.schema import Schema
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """An open memory database: its connection, what it has, whether it was made just now."""
+
+    db: Connection
+    schema: Schema
+    created: bool = False
+
+    @property
+    def name(self) -> str:
+        """See `stores.port.Database`."""
+        return self.db.name
+
+    @property
+    def codec(self) -> Codec:
+        """The encoding of texts as the server says them, whatever the database's own is."""
+        return Codec("UTF-8", self.db.options.opener)
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction(Store):
+    """A store whose write transaction is open. Whatever writes takes one, and it reads what it wrote."""

@@ -1,0 +1,76 @@
+"""Reads and writes the links between memories, a table of the Rust program's databases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ai_memory.stores.postgres.rows import VERBS, Row, Rows
+
+if TYPE_CHECKING:
+    from ai_memory.memory.records import Value
+    from ai_memory.stores.memory_values import Column
+    from ai_memory.stores.postgres.base import Store, Transaction
+
+TABLE = "memory_links"
+KEY = ("source_id", "target_id", "relation")
+"""What names a link: the primary key in every release."""
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """See `stores.memory_port_reading.LinkReader`."""
+
+    rows: Rows
+
+    @classmethod
+    def of(cls, store: Store) -> Links:
+        """Return the links of `store`."""
+        return cls(Rows.of(store, TABLE, key=KEY))
+
+    @property
+    def kept(self) -> bool:
+        """See the port."""
+        return all(name in self.columns for name in KEY)
+
+    @property
+    def columns(self) -> Mapping[str, Column]:
+        """See the port."""
+        return self.rows.columns
+
+    def told(self, link: Mapping[str, Value]) -> Row:
+        """See the port."""
+        return self.rows.told(link)
+
+    def all(self) -> Iterator[Row]:
+        """See the port."""
+        return self.rows.stream() if self.kept else iter(())
+
+    def refusals(self) -> dict[str, str]:
+        """See the port and `Rows.refusals`."""
+        found = self.rows.refusals() if self.kept else {}
+        return {verb: why for verb, why in found.items() if verb != VERBS["DELETE"]}
+
+
+@dataclass(frozen=True, slots=True)
+class LinkWriter:
+    """See `stores.memory_port_writing.LinkWriter`."""
+
+    inner: Transaction
+    links: Links
+
+    def put(self, link: Mapping[str, Value]) -> tuple[str, ...] | None:
+        """See the port."""
+        rows = self.links.rows
+        known = {name: value for name, value in link.items() if name in rows.columns}
+        key = {name: known[name] for name in KEY}
+        found = rows.read(key)
+        if not found:
+            return rows.insert(self.inner, known)
+        changed = {name: value for name, value in known.items() if found[0][name] != value}
+        return rows.update(self.inner, key, changed) if changed else None
+
+    def is_gone(self, link: Mapping[str, Value]) -> bool:
+        """See the port."""
+        return not self.links.rows.read({name: link[name] for name in KEY})
