@@ -2,12 +2,14 @@
 
 ai-memory's databases have no index on (namespace, id). Left to its planner SQLite takes another index
 and sorts the whole namespace for every page, so the ids of a namespace are read once, sorted, in large
-blocks, and the rows then by their primary key: about 2 ms for a page of 500 (docs/adr/0002).
+blocks, and the rows then by their primary key: about 3 ms for a page of 500 (docs/adr/0002). A namespace with a large
+part of the file would be read whole for each of many blocks: its ids are met in order along the primary key instead,
+and where it is the only one that key tells them all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ai_memory.memory.row import MemoryRow
@@ -18,6 +20,7 @@ from ai_memory.stores.sqlite.which_rows import ROWS, judged, served
 
 if TYPE_CHECKING:
     from ai_memory.stores.sqlite.base import Store
+    from ai_memory.stores.sqlite.connection import Binding
 
 NAMESPACES = "SELECT CAST(namespace AS BLOB) FROM main.memories GROUP BY namespace ORDER BY namespace"
 UNADDRESSABLE = """
@@ -29,7 +32,26 @@ STORED_SPACES = """
 """
 IDS = """
     SELECT CAST(id AS BLOB) FROM main.memories
-    WHERE namespace = CAST(:namespace AS TEXT) AND typeof(id) = 'text' {after} ORDER BY {order} LIMIT :limit
+    WHERE {namespace} = CAST(:namespace AS TEXT) AND typeof(id) = 'text' {after} ORDER BY {order} LIMIT :limit
+"""
+IDS_OF_THE_ONLY_ONE = """
+    SELECT CAST(id AS BLOB) FROM main.memories
+    WHERE typeof(id) = 'text' {after}
+        AND NOT EXISTS (SELECT 1 FROM main.memories WHERE namespace < CAST(:namespace AS TEXT))
+        AND NOT EXISTS (SELECT 1 FROM main.memories WHERE namespace > CAST(:namespace AS TEXT))
+        AND NOT EXISTS (SELECT 1 FROM main.memories WHERE namespace IS NULL)
+    ORDER BY id LIMIT :limit
+"""
+# So many memories of a namespace, read anew for each block of ids, are as many as the file has.
+LARGE = """
+    WITH large AS (
+        SELECT CAST(sqrt(coalesce(max(rowid), 0) * CAST(:limit AS REAL)) AS INTEGER) AS rows FROM main.memories
+    )
+    SELECT (SELECT rows FROM large) <= (
+        SELECT count(*) FROM (
+            SELECT 1 FROM main.memories WHERE namespace = CAST(:namespace AS TEXT) LIMIT (SELECT rows FROM large)
+        )
+    )
 """
 AFTER = "AND {order} > CAST(:after AS TEXT)"
 
@@ -77,15 +99,27 @@ def stored_spaces(store: Store) -> list[tuple[str | None, int | None, int]]:
 
 def ids_after(store: Store, namespace: str, after: str | None, *, limit: int) -> list[str]:
     """Return the next ids of a namespace in SQLite's order, at most `limit`, after `after` (None: from the start)."""
-    # The unary plus keeps SQLite from walking the primary key through the whole file.
-    order = "id" if store.schema.walk_index else "+id"
-    sql = IDS.format(order=order, after="" if after is None else AFTER.format(order=order))
-    bindings = {
+    bindings: dict[str, Binding] = {
         "namespace": store.codec.bound(namespace),
         "after": None if after is None else store.codec.bound(after),
         "limit": limit,
     }
-    return [store.codec.name(row[0]) for row in store.db.execute(sql, bindings)]
+    if store.schema.walk_index:
+        return _named(store, IDS, bindings, namespace="namespace", order="id")
+    if alone := _named(store, IDS_OF_THE_ONLY_ONE, bindings, order="id"):
+        return alone
+    # The unary plus keeps SQLite from an index: that of the namespaces, or the primary key through the whole file.
+    if store.db.value(LARGE, bindings):
+        return _named(store, IDS, bindings, namespace="+namespace", order="id")
+    return _named(store, IDS, bindings, namespace="namespace", order="+id")
+
+
+def _named(
+    store: Store, sql: str, bindings: Mapping[str, Binding], *, order: str, namespace: str = "namespace"
+) -> list[str]:
+    after = "" if bindings["after"] is None else AFTER.format(order=order)
+    found = store.db.execute(sql.format(namespace=namespace, order=order, after=after), bindings)
+    return [store.codec.name(row[0]) for row in found]
 
 
 def memory_row(store: Store, values: Sequence[Any]) -> MemoryRow:

@@ -15,6 +15,13 @@ from ai_memory.stores.sqlite.store import Store
 from tests.support import files, shapes
 from tests.support.strategies import ODD
 
+OTHERS = """
+    WITH RECURSIVE n (value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n LIMIT ?)
+    INSERT INTO memories (id, tier, namespace, title, content, created_at, updated_at)
+    SELECT 'other-' || value, tier, iif(value % 2, 'A', 'b'), value, content, created_at, updated_at
+    FROM memories, n WHERE memories.id = '000'
+"""
+
 
 def all_ids(store: Store, namespace: str, *, limit: int) -> list[str]:
     found: list[str] = []
@@ -46,6 +53,28 @@ def test_ids_that_sort_oddly_are_passed_once(
         assert len(found) == len(set(found))
         assert set(found) == ids
         assert [row.id for row in walk.rows_by_id(store, found, target=None)] == found
+
+
+@pytest.mark.parametrize("limit", [1, 2, 7, 100])
+@pytest.mark.parametrize(
+    ("others", "large"), [(0, True), (5, True), (2_000, False)], ids=["the only one", "most of it", "a small part"]
+)
+def test_without_an_index_the_ids_of_a_namespace_are_found_whatever_part_of_the_file_it_is(
+    tmp_path: Path, limit: int, others: int, large: bool
+) -> None:
+    path = shapes.build(tmp_path / "m.db", 57, rows=0, kinds=()).path
+    files.execute(path, "DELETE FROM memories")
+    for number in range(40):
+        files.add(path, f"{number * 7 % 40:03}", "a")
+    files.execute(path, OTHERS, others)
+
+    with reading(path) as store:
+        assert not store.schema.walk_index
+        if limit == 7:
+            assert bool(store.db.value(walk.LARGE, {"namespace": b"a", "limit": limit, "after": None})) is large
+        assert all_ids(store, "a", limit=limit) == [f"{number:03}" for number in range(40)]
+        assert len(all_ids(store, "b", limit=500)) == others // 2
+        assert all_ids(store, "nobody's", limit=limit) == []
 
 
 def test_a_row_that_is_gone_is_left_out(store: Store) -> None:
