@@ -443,8 +443,15 @@ MUTANTS = (
     _one(
         "more texts in flight than can be sent",
         "reembed.sweep.beside:_ahead",
-        "max(ceil(run.in_flight_limit / 2), LEAST * options.batch)",
+        "max(min(ceil(run.in_flight_limit / 2), SEEN), LEAST * options.batch)",
         "LEAST * options.batch",
+        BESIDE,
+    ),
+    _one(
+        "more texts in flight than are left",
+        "reembed.sweep.beside:_run_to_go_on_with",
+        "max(ROWS_BESIDE + 2 * options.batch, run.in_flight_limit)",
+        "ROWS_BESIDE + 2 * options.batch",
         BESIDE,
     ),
     _one(

@@ -2,9 +2,10 @@
 
 To count a million rows takes as long as to embed thousands. What the first pages depend on, the next rows of the walk
 show: that there is work, that the database takes a vector, that at least as many texts are left as killed runners had
-in flight. So the pages begin, while the rows are counted as they were before the run was taken: on a connection and in
-a thread of their own, in one state of the database. What refuses, ends, bounds or reports anything by numbers waits for
-them, and finds what it would have found had they been counted first.
+in flight (of very many the run's own count tells most). So the pages begin, while the rows are counted as they were
+before the run was taken: on a connection and in a thread of their own, in one state of the database. What refuses,
+ends, bounds or reports anything by numbers waits for them, and finds what it would have found had they been counted
+first.
 
 Where the look shows less, or the start is of another kind, the rows are counted first: those are the starts in which a
 number decides what is done, or in which few rows are left.
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 LOOKED_AT = 10_000
 """Rows ahead of the cursors that are looked at before all are counted first: a look at 1,000 takes 0.1 s."""
+SEEN = 2_000
+"""Texts of those that were in flight which are to be seen; a run of large pages can have tens of thousands there."""
 
 
 def plan_beside(
@@ -90,14 +93,14 @@ def _run_to_go_on_with(store: Store, options: Options, tools: Tools) -> Run | No
         return None
     # What is told of it meanwhile is what it noted: that must not tell that nothing is left.
     left = run.counted.remaining if run.counted else 0
-    return run if left >= ROWS_BESIDE + 2 * options.batch else None
+    return run if left >= max(ROWS_BESIDE + 2 * options.batch, run.in_flight_limit) else None
 
 
 def _ahead(store: Store, run: Run, target: Fingerprint, options: Options, tools: Tools) -> Document | None:
     """Return the first text that the walk will send; None: it may send too few that they need not be counted."""
     # Each text that was in flight is sent again, and asked again once, at most. Of fewer than so many pages more rows
     # are asked again.
-    needed = max(ceil(run.in_flight_limit / 2), LEAST * options.batch)
+    needed = max(min(ceil(run.in_flight_limit / 2), SEEN), LEAST * options.batch)
     names = namespaces_in_scope(store, run.scope)
     order = ScanOrder(target, names, store.runs.checkpoints(run), batch=options.batch)
     first, texts, passed = None, 0, 0

@@ -176,6 +176,11 @@ def check_beside(folder: Path) -> None:
         assert rows_before_census(work) <= BESIDE
         more = begun(folder / "n.db")
         files.execute(more.path, KILLED.format(texts=1000))
+        noted = "UPDATE reembed_run SET remaining = {}"
+        files.execute(more.path, noted.format(2_000))
+        assert resumed(copied(more, "seen")).texts_sent_twice < 3 * ROWS
+        patch.setattr(beside, "SEEN", BATCH)
+        files.execute(more.path, noted.format(999))
         assert resumed(more).texts_sent_twice < 3 * ROWS
         check_refused(folder / "o.db")
 
@@ -287,7 +292,17 @@ FIRST: dict[str, tuple[Callable[[Work], object], dict[str, object]]] = {
     "few rows left by its notes": (lambda work: files.execute(work.path, "UPDATE reembed_run SET remaining = 5"), {}),
     "no notes": (lambda work: files.execute(work.path, "UPDATE reembed_run SET counted_at = NULL"), {}),
     "few rows ahead": (lambda work: files.execute(work.path, "DELETE FROM memories WHERE id > 'id-025'"), {}),
-    "more texts in flight than rows ahead": (lambda work: files.execute(work.path, KILLED.format(texts=200)), {}),
+    "more texts in flight than are left by its notes": (
+        lambda work: files.execute(work.path, KILLED.format(texts=200)),
+        {},
+    ),
+    "more texts in flight than rows ahead": (
+        lambda work: (
+            files.execute(work.path, KILLED.format(texts=200)),
+            files.execute(work.path, "UPDATE reembed_run SET remaining = 1000"),
+        ),
+        {},
+    ),
     "quarantine lifted": (lambda _: None, {"retry_quarantined": True}),
     "another batch": (lambda _: None, {"batch": 10}),
     "a row that takes no vector": (lambda work: files.execute(work.path, REFUSE_ALL), {}),
@@ -301,6 +316,14 @@ def test_rows_are_counted_first_where_a_look_ahead_shows_too_little(work: Work, 
     change(work)
 
     assert not begins_beside(work, **flags)
+
+
+def test_of_very_many_texts_in_flight_a_few_are_to_be_seen(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    files.execute(work.path, KILLED.format(texts=200))
+    files.execute(work.path, "UPDATE reembed_run SET remaining = 1000")
+    monkeypatch.setattr(beside, "SEEN", BATCH)
+
+    assert begins_beside(work)
 
 
 @pytest.mark.parametrize("flags", [{"staged": True}, {"order": "hot"}, {"skip_current": True}])
