@@ -98,6 +98,25 @@ class StagingWriter(Protocol):
     def drop(self, *, limit: int) -> int:
         """Drop at most `limit` staged vectors, of whatever target, and return how many there were."""
 
+    def lay(self, run: Run, target: Fingerprint) -> None:
+        """Lay columns for vectors of another width beside the memories' own, where these have one; they are moved there.
+
+        What the run has moved there already stays.
+
+        Raises:
+            OperatorNeeded, SchemaRefused: that cannot be done as things are.
+            NotFinished: others held the memories for too long, as with `exchange`.
+        """
+
+    def exchange(self, run: Run) -> None:
+        """Have what a run moved there be the memories' own, and keep what was; the last that is asked in a transaction.
+
+        Does nothing where it is so already.
+        """
+
+    def exchange_back(self, run: Run) -> None:
+        """Have what was kept be the memories' own again, and drop what the run moved, if it stands in such columns."""
+
 
 class UndoWriter(Protocol):
     """Puts back what runs replaced, and drops what was kept of it."""
