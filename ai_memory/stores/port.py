@@ -235,7 +235,7 @@ class Structure(Protocol):
         """
 
     def index(self, run: Run) -> None:
-        """Index what a run moved to columns of another width as the memories' own are; outside of a transaction."""
+        """Index what a run moved to columns of another width as the memories' own are, while others write these."""
 
 
 class Transaction(Protocol):

@@ -99,9 +99,7 @@ class StagingWriter(Protocol):
         """Drop at most `limit` staged vectors, of whatever target, and return how many there were."""
 
     def lay(self, run: Run, target: Fingerprint) -> None:
-        """Lay columns for vectors of another width beside the memories' own, where these have one; they are moved there.
-
-        What the run has moved there already stays.
+        """Lay columns where vectors of another width are moved to, where the memories take one; what is there stays.
 
         Raises:
             OperatorNeeded, SchemaRefused: that cannot be done as things are.
@@ -109,10 +107,7 @@ class StagingWriter(Protocol):
         """
 
     def exchange(self, run: Run) -> None:
-        """Have what a run moved there be the memories' own, and keep what was; the last that is asked in a transaction.
-
-        Does nothing where it is so already.
-        """
+        """Have what a run moved there be the memories' own, and keep what was; the last thing that is asked."""
 
     def exchange_back(self, run: Run) -> None:
         """Have what was kept be the memories' own again, and drop what the run moved, if it stands in such columns."""
