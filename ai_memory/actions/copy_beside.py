@@ -73,7 +73,7 @@ def _put(transaction: LibraryTransaction, link: Mapping[str, Value]) -> str:
         with transaction.step():
             transaction.links.put(said)
     except StatementRefused as error:
-        return error.words
+        return f"not copied: {error.words}"
     return ""
 
 

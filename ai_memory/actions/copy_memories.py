@@ -53,8 +53,9 @@ class Copied:
 class CopyMemories:
     """One copy from `source` into `target`; `name` is what the source is known by, wherever one stands.
 
-    `targets` are the numbers of the source's targets that go along. `passed` hears of the part of the work, and of how
-    many memories more are done in it; it may raise, as nothing is open then.
+    `targets` are the numbers of the source's targets that go along, `page` is how many memories are written together.
+    `passed` hears of the part of the work, and of how many memories more are done in it; it may raise, as nothing is
+    open then.
     """
 
     source: Library
@@ -63,6 +64,7 @@ class CopyMemories:
     targets: Sequence[int]
     now_ms: int
     passed: Callable[[str, int], None]
+    page: int = PAGE
     entered: dict[int, Fingerprint] = field(default_factory=dict)
     no_vectors: frozenset[bytes] = frozenset()
     done: Copied = field(default_factory=Copied)
@@ -79,10 +81,10 @@ class CopyMemories:
             transaction.operator.pause(pause_of(self.name, now_ms=self.now_ms))
             self.entered = enter_targets(transaction, self.source.store, self.targets, now_ms=self.now_ms)
         with self.source.unchanging(gently=True):
-            self._copy(Side(self.source), goes_on=goes_on)
+            self._copy(Side(self.source, self.page), goes_on=goes_on)
         self.done.census = census(
-            Side(self.source),
-            Side(self.target),
+            Side(self.source, self.page),
+            Side(self.target, self.page),
             spared=self.done.left,
             spared_links=self.done.links,
             passed=lambda rows: self.passed(COUNTING, rows),
@@ -106,7 +108,7 @@ class CopyMemories:
         A title is one memory's in its namespace: what had it could stand in the way of what has it now.
         """
         gone: list[str] = []
-        for ids in list(Side(self.target).pages()):
+        for ids in list(Side(self.target, self.page).pages()):
             theirs, ours = self.source.listing.of_ids(ids), self.target.listing.of_ids(ids)
             named = {row_id: (each.namespace, each.title) for row_id, each in theirs.items()}
             others = [row_id for row_id, each in ours.items() if named.get(row_id) != (each.namespace, each.title)]
@@ -131,7 +133,7 @@ class CopyMemories:
 
     def _copy_pages(self, source: Side, pages: Iterable[Sequence[str]]) -> list[str]:
         """Copy memories; return those of which the target has not yet what they are atoms of."""
-        target, later = Side(self.target), list[str]()
+        target, later = Side(self.target, self.page), list[str]()
         judge = Judge.between(self.source.memories, self.target.memories, target.traits)
         for ids in pages:
             theirs = source.seen(ids)
@@ -160,13 +162,16 @@ class CopyMemories:
     def _copy_atoms(self, source: Side, later: list[str]) -> None:
         """Copy atoms once what they are atoms of is there; of which it never comes is tried as it is."""
         while later:
-            left = self._copy_pages(source, _paged(later))
+            left = self._copy_pages(source, self._paged(later))
             if len(left) == len(later):
-                for ids in _paged(left):
+                for ids in self._paged(left):
                     self._write([source.whole(each, self.entered) for each in source.seen(ids).values()])
                     self.passed(COPYING, len(ids))
                 return
             later = left
+
+    def _paged(self, ids: Sequence[str]) -> Iterator[Sequence[str]]:
+        return (ids[start : start + self.page] for start in range(0, len(ids), self.page))
 
     def _write(self, memories: Sequence[WholeMemory]) -> None:
         if not memories:
@@ -197,7 +202,7 @@ def _refusal(transaction: LibraryTransaction, memory: WholeMemory) -> tuple[str,
     if not (why := _put(transaction, memory)):
         return "", True
     if memory.blob is None or _put(transaction, memory.without_vector):
-        return why, False
+        return f"not copied: {why}", False
     return f"copied without its vector: {why}", True
 
 
@@ -209,7 +214,3 @@ def _put(transaction: LibraryTransaction, memory: WholeMemory) -> str:
     except StatementRefused as error:
         return error.words
     return ""
-
-
-def _paged(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (ids[start : start + PAGE] for start in range(0, len(ids), PAGE))

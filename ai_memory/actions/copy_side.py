@@ -34,9 +34,10 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """An open database; what was read of its targets is kept."""
+    """An open database, looked at in pages of so many memories; what was read of its targets is kept."""
 
     library: Library
+    page: int = PAGE
     targets: dict[int, Fingerprint] = field(default_factory=dict)
     unproven: dict[int, frozenset[str]] = field(default_factory=dict)
 
@@ -57,7 +58,7 @@ class Side:
             after: str | None = None
             while block := memories.ids_after(namespace, after, limit=BLOCK):
                 after = block[-1]
-                yield from (block[start : start + PAGE] for start in range(0, len(block), PAGE))
+                yield from (block[start : start + self.page] for start in range(0, len(block), self.page))
 
     def seen(self, ids: Sequence[str]) -> dict[str, Seen]:
         """Return those of some memories that are there, in the order of `ids`."""

@@ -60,7 +60,7 @@ def result(done: Copied, stock: Stock, stays: StaysBehind, source: Path, target:
         "rewritten": dict(census.rewritten),
         **_behind(stays),
     }
-    found = "nothing differs" if census.agrees else "some differ"
+    found = "some differ" if not census.agrees else "nothing else differs" if code else "nothing differs"
     told = (
         f"{counted(census.memories, 'memory')} of {source} compared with {target}: {found};"
         f" {done.written:,} written, {done.there:,} were there."
@@ -82,9 +82,9 @@ def _tell_left(done: Copied, stock: Stock, console: Console) -> None:
     told = [f"{printable(row_id)}: {why}" for row_id, why in done.left.items()]
     told += [f"link {' '.join(printable(str(each)) for each in name)}: {why}" for name, why in done.links.items()]
     for line in told[:NAMED]:
-        console.warn(f"the target cannot hold {line}.")
+        console.warn(f"{line}.")
     if len(told) > NAMED:
-        console.warn(f"the target cannot hold {len(told) - NAMED:,} more; --json names them.")
+        console.warn(f"so are {len(told) - NAMED:,} more; --json names them.")
     if stock.without_id:
         console.warn(f"{counted(stock.without_id, 'memory has', 'memories have')} no id, and cannot be copied.")
 
