@@ -16,9 +16,11 @@ from ai_memory.actions.copy_census import Census, LinkName, census
 from ai_memory.actions.copy_plan import pause_of
 from ai_memory.actions.copy_side import PAGE, Judge, Side
 from ai_memory.errors import StatementRefused
+from ai_memory.text.times import instant_of
 
 if TYPE_CHECKING:
     from ai_memory.actions.copy_side import Seen
+    from ai_memory.memory.records import Memory
     from ai_memory.stores.memory_port import Library, LibraryTransaction, WritableLibrary
     from ai_memory.stores.memory_values import WholeMemory
     from ai_memory.vectors.target import Fingerprint
@@ -77,11 +79,15 @@ class CopyMemories:
         Raises:
             DataRefused: the record of a target, or of a row in quarantine, is damaged; the target takes no row at all.
         """
-        with self.target.store.transaction() as transaction:
-            transaction.operator.pause(pause_of(self.name, now_ms=self.now_ms))
+        store = self.target.store
+        with store.transaction() as transaction:
+            begun = store.operator.pause(now_ms=self.now_ms) if goes_on else None
+            if begun is None:
+                begun = pause_of(self.name, now_ms=self.now_ms)
+                transaction.operator.pause(begun)
             self.entered = enter_targets(transaction, self.source.store, self.targets, now_ms=self.now_ms)
         with self.source.unchanging(gently=True):
-            self._copy(Side(self.source, self.page), goes_on=goes_on)
+            self._copy(Side(self.source, self.page), begun.at if goes_on else None)
         self.done.census = census(
             Side(self.source, self.page),
             Side(self.target, self.page),
@@ -94,24 +100,30 @@ class CopyMemories:
                 transaction.operator.unpause()
         return self.done
 
-    def _copy(self, source: Side, *, goes_on: bool) -> None:
+    def _copy(self, source: Side, begun_at: int | None) -> None:
+        """Copy all; `begun_at` (Unix milliseconds) is when a copy was begun that goes on."""
         self.no_vectors = frozenset(self.source.counts.not_vectors())
-        gone = self._free_names() if goes_on else []
+        gone = [] if begun_at is None else self._free_names(begun_at)
         self._copy_atoms(source, self._copy_pages(source, source.pages()))
         self._remove(gone)
         self.done.links = copy_links(self.source, self.target, lambda rows: self.passed(COPYING, rows))
         self.done.quarantined = copy_quarantine(self.source.store, self.target.store, self.entered)
 
-    def _free_names(self) -> list[str]:
-        """Take their titles from memories that have not these in the source; return those that are not there at all.
+    def _free_names(self, begun_at: int) -> list[str]:
+        """Take their titles from memories that have not these in the source; return those that were deleted there.
 
-        A title is one memory's in its namespace: what had it could stand in the way of what has it now.
+        A title is one memory's in its namespace: what had it could stand in the way of what has it now. What was
+        changed since the copy was begun, and is not in the source, somebody stored in the target: the census names it.
         """
         gone: list[str] = []
         for ids in list(Side(self.target, self.page).pages()):
             theirs, ours = self.source.listing.of_ids(ids), self.target.listing.of_ids(ids)
             named = {row_id: (each.namespace, each.title) for row_id, each in theirs.items()}
-            others = [row_id for row_id, each in ours.items() if named.get(row_id) != (each.namespace, each.title)]
+            others = [
+                row_id
+                for row_id, each in ours.items()
+                if named.get(row_id) != (each.namespace, each.title) and (row_id in theirs or _is_older(each, begun_at))
+            ]
             if others:
                 with self.target.transaction() as transaction:
                     for each in others:
@@ -187,6 +199,13 @@ class CopyMemories:
             self.done.written += sum(is_there for _, is_there in refused.values())
         else:
             self.done.written += len(memories)
+
+
+def _is_older(memory: Memory, at_ms: int) -> bool:
+    """Return whether a memory was last changed before a time (Unix milliseconds), as far as it tells."""
+    told = memory.values.get("updated_at")
+    changed = instant_of(told) if isinstance(told, str) else None
+    return changed is not None and changed.timestamp() * 1000 < at_ms
 
 
 def _deleted(transaction: LibraryTransaction, row_id: str) -> bool:

@@ -108,8 +108,9 @@ def _tell_differing(done: Copied, console: Console) -> None:
 def _tell_next(code: int, target: Path, console: Console) -> None:
     if code == DIFFERS:
         console.warn(
-            "the source was edited meanwhile, or a trigger of the target changes what it is given."
-            " Run the same command again; until nothing differs the target stays paused."
+            "the source was edited meanwhile, or somebody wrote into the target, or a trigger of it did."
+            " Run the same command again; until nothing differs the target stays paused. To take it as it is:"
+            f" {copy_plan.lift(str(target))}"
         )
     if code == LACKS:
         console.warn(

@@ -7,12 +7,12 @@ microsecond, and of JSON neither blanks nor the order of names.
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+from datetime import timedelta
 from math import isclose
 from typing import TYPE_CHECKING
 
 from ai_memory.text import nesting
-from ai_memory.text.times import in_utc
+from ai_memory.text.times import instant_of
 
 if TYPE_CHECKING:
     from ai_memory.memory.records import Value
@@ -36,14 +36,8 @@ def same(column: str, one: Value, other: Value) -> bool:
 
 
 def _same_instant(one: str, other: str) -> bool:
-    first, second = _instant(one), _instant(other)
+    first, second = instant_of(one), instant_of(other)
     return first is not None and second is not None and abs(first - second) <= MICROSECOND
-
-
-def _instant(text: str) -> datetime | None:
-    told = in_utc(text)
-    # Python reads six digits of a second and passes over the others.
-    return None if told is None else datetime.fromisoformat(told)
 
 
 def _same_json(one: str, other: str) -> bool:

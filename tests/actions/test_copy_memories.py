@@ -10,7 +10,7 @@ import numpy as np
 import psycopg
 import pytest
 
-from ai_memory.actions.copy_census import link_names
+from ai_memory.actions.copy_census import EXTRA, link_names
 from ai_memory.actions.copy_memories import Copied, CopyMemories
 from ai_memory.actions.copy_plan import BY, is_unfinished_copy, stock_of
 from ai_memory.actions.copy_side import Side
@@ -19,8 +19,10 @@ from ai_memory.memory.freshness import Freshness
 from ai_memory.memory.reason import Reason
 from ai_memory.stores.opening import reading, writing
 from ai_memory.text.database_address import path_of
+from ai_memory.text.times import timestamp
 from ai_memory.vectors.blob import encode
 from tests.stores.conformance import EMBEDDER, NOW_MS, document, entered, write_of, written
+from tests.stores.memory_conformance import memory
 from tests.stores.sqlite.memory_subject import with_log
 from tests.support import files, postgres_shapes
 from tests.support.postgres_server import Server
@@ -201,6 +203,23 @@ def test_what_was_edited_in_the_source_since_is_brought_to_what_it_is_now(
     assert done.whole
     assert done.removed == 2
     assert state(target) == state(source)
+
+
+def test_what_somebody_stored_in_the_target_before_it_was_whole_is_named_and_stays(
+    source: Path, make_target: MakeTarget
+) -> None:
+    target = make_target()
+    with pytest.raises(Stopped):
+        copy(source, target, stopping_at_census)
+    later = timestamp(NOW_MS + 1)
+    with writing(target, now_ms=NOW_MS) as library, library.transaction() as transaction:
+        transaction.memories.insert(memory("theirs", created_at=later, updated_at=later))
+
+    done = copy(source, target)
+
+    assert done.census.differing == {"theirs": [EXTRA]}
+    with reading(target) as found:
+        assert found.memories.titled("title theirs", "c") is not None
 
 
 def stopping_at_census(part: str, rows: int) -> None:
