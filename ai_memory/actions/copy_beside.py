@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from ai_memory.actions.copy_census import NAME, link_names, name_of
@@ -50,10 +49,11 @@ def copy_links(source: Library, target: WritableLibrary, passed: Callable[[int],
     refused: dict[LinkName, str] = {}
     if not target.links.kept:
         return refused
-    links = iter(source.links.all())
-    while page := list(islice(links, PAGE)):
+    # At once: whoever writes a file without a log would wait as long as one of them is left to be read.
+    links = list(source.links.all())
+    for start in range(0, len(links), PAGE):
         with target.transaction() as transaction:
-            for link in page:
+            for link in links[start : start + PAGE]:
                 if why := _put(transaction, link):
                     refused[name_of(link)] = why
         passed(0)

@@ -57,7 +57,7 @@ def census(
     """
     found = Census()
     with source.library.unchanging(gently=True), target.library.unchanging(gently=True):
-        judge = Judge.between(source.library.memories, target.library.memories, target.traits)
+        judge = Judge.between(source, target)
         lost = source.library.memories.columns.keys() - target.library.memories.columns.keys()
         for ids in source.pages():
             theirs, ours = source.seen(ids), target.seen(ids)
@@ -81,14 +81,11 @@ def _compare(found: Census, judge: Judge, one: tuple[Side, Seen], other: tuple[S
     if stands is None:
         found.differing[row_id] = [ABSENT]
         return
-    wanted, stood = source.whole(seen), target.whole(stands)
-    differing, freshness = judge.differing(wanted, stood), target.freshness(stands)
-    if not differing and freshness is not source.freshness(seen):
-        differing = [FRESHNESS]
-    if differing:
+    compared, freshness = judge.compare(source.whole(seen), target.whole(stands)), target.freshness(stands)
+    if differing := compared.differing or ([] if freshness is source.freshness(seen) else [FRESHNESS]):
         found.differing[row_id] = differing
     found.fresh += freshness is Freshness.FRESH
-    found.rewritten.update(judge.rewritten(wanted, stood))
+    found.rewritten.update(compared.rewritten)
 
 
 def link_names(library: Library) -> set[LinkName]:

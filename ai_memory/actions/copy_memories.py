@@ -87,10 +87,10 @@ class CopyMemories:
                 transaction.operator.pause(begun)
             self.entered = enter_targets(transaction, self.source.store, self.targets, now_ms=self.now_ms)
         with self.source.unchanging(gently=True):
-            self._copy(Side(self.source, self.page), begun.at if goes_on else None)
+            self._copy(Side.of(self.source, self.page), begun.at if goes_on else None)
         self.done.census = census(
-            Side(self.source, self.page),
-            Side(self.target, self.page),
+            Side.of(self.source, self.page),
+            Side.of(self.target, self.page),
             spared=self.done.left,
             spared_links=self.done.links,
             passed=lambda rows: self.passed(COUNTING, rows),
@@ -116,7 +116,7 @@ class CopyMemories:
         changed since the copy was begun, and is not in the source, somebody stored in the target: the census names it.
         """
         gone: list[str] = []
-        for ids in list(Side(self.target, self.page).pages()):
+        for ids in list(Side.of(self.target, self.page).pages()):
             theirs, ours = self.source.listing.of_ids(ids), self.target.listing.of_ids(ids)
             named = {row_id: (each.namespace, each.title) for row_id, each in theirs.items()}
             others = [
@@ -145,15 +145,15 @@ class CopyMemories:
 
     def _copy_pages(self, source: Side, pages: Iterable[Sequence[str]]) -> list[str]:
         """Copy memories; return those of which the target has not yet what they are atoms of."""
-        target, later = Side(self.target, self.page), list[str]()
-        judge = Judge.between(self.source.memories, self.target.memories, target.traits)
+        target, later = Side.of(self.target, self.page), list[str]()
+        judge = Judge.between(source, target)
         for ids in pages:
             theirs = source.seen(ids)
             ready = self._ready(theirs)
             later += [each for each in theirs if each not in ready]
             wanted = {row_id: source.whole(each, self.entered) for row_id, each in ready.items()}
             ours = {row_id: target.whole(each) for row_id, each in target.seen(list(wanted)).items()}
-            stands = {row_id for row_id, each in ours.items() if not judge.differing(wanted[row_id], each)}
+            stands = {row_id for row_id, each in ours.items() if not judge.compare(wanted[row_id], each).differing}
             self._write([each for row_id, each in wanted.items() if row_id not in stands])
             self.done.there += len(stands)
             self.done.left |= {

@@ -140,8 +140,9 @@ def require_source(source: Library, *, now_ms: int) -> None:
         raise OperatorNeeded(what, tip=f"{tip}; or give it up: {_command(store.name, 'reembed cancel')}")
     pause = store.operator.pause(now_ms=now_ms)
     if pause and pause.by == BY:
+        first = f"ai-memory copy {quote(pause.reason.removeprefix(OF))} {quote(store.name)}"
         raise OperatorNeeded(
-            f"{store.name} cannot be copied: {printable(pause.reason)}.", tip="Finish that copy first."
+            f"{store.name} cannot be copied: {printable(pause.reason)}.", tip=f"Finish that copy first: {first}"
         )
 
 

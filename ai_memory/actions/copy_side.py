@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from ai_memory.memory.records import Memory
     from ai_memory.memory.row import MemoryRow, Traits
     from ai_memory.stores.memory_port import Library
-    from ai_memory.stores.memory_port_reading import MemoryReader
     from ai_memory.vectors.target import Fingerprint
 
 PAGE = 500
@@ -37,19 +36,15 @@ class Side:
     """An open database, looked at in pages of so many memories; what was read of its targets is kept."""
 
     library: Library
+    traits: Traits
     page: int = PAGE
     targets: dict[int, Fingerprint] = field(default_factory=dict)
     unproven: dict[int, frozenset[str]] = field(default_factory=dict)
 
-    @property
-    def name(self) -> str:
-        """What people call it."""
-        return self.library.store.name
-
-    @property
-    def traits(self) -> Traits:
-        """What its rows declare of their vector."""
-        return self.library.store.memories.traits
+    @classmethod
+    def of(cls, library: Library, page: int = PAGE) -> Side:
+        """Return the side of an open database; its `traits` are what its rows declare of their vector."""
+        return cls(library, library.store.memories.traits, page)
 
     def pages(self) -> Iterator[list[str]]:
         """Yield the ids of all memories, by namespace and id."""
@@ -115,41 +110,41 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
+class Comparison:
+    """In what two memories differ, and which columns mean the same and are written in another way."""
+
+    differing: list[str]
+    rewritten: list[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Judge:
     """Compares a memory that was to be copied with the one that stands there, by what the other database can hold."""
 
-    columns: frozenset[str]
+    columns: tuple[str, ...]
     required: frozenset[str]
     traits: Traits
 
     @classmethod
-    def between(cls, source: MemoryReader, target: MemoryReader, traits: Traits) -> Judge:
-        """Return who judges by the columns that both have, and by the `traits` of the target."""
-        required = (name for name, column in target.columns.items() if column.required)
-        return cls(frozenset(source.columns.keys() & target.columns.keys()), frozenset(required), traits)
+    def between(cls, source: Side, target: Side) -> Judge:
+        """Return who judges by the columns that both have."""
+        theirs, ours = source.library.memories.columns, target.library.memories.columns
+        required = (name for name, column in ours.items() if column.required)
+        return cls(tuple(sorted(theirs.keys() & ours.keys())), frozenset(required), target.traits)
 
-    def differing(self, wanted: WholeMemory, stands: WholeMemory) -> list[str]:
-        """Return in what two memories differ, empty where they mean the same."""
-        found = [name for name in sorted(self.columns) if not self._same(name, wanted, stands)]
+    def compare(self, wanted: WholeMemory, stands: WholeMemory) -> Comparison:
+        """Return what tells two memories apart."""
+        found = Comparison([], [])
+        for name in self.columns:
+            one, other = wanted.values[name], stands.values[name]
+            # In the place of a NULL that it does not take a database has its default.
+            if one != other and not (one is None and name in self.required):
+                (found.rewritten if same(name, one, other) else found.differing).append(name)
         if _numbers(wanted.blob) != _numbers(stands.blob) or _stamp(wanted, self.traits) != _stamp(stands, self.traits):
-            found.append(VECTOR)
+            found.differing.append(VECTOR)
         if _record(wanted) != _record(stands):
-            found.append(RECORD)
+            found.differing.append(RECORD)
         return found
-
-    def rewritten(self, wanted: WholeMemory, stands: WholeMemory) -> list[str]:
-        """Return which columns mean the same and are written in another way."""
-        return [
-            name
-            for name in sorted(self.columns)
-            if wanted.values[name] != stands.values[name] and self._same(name, wanted, stands)
-        ]
-
-    def _same(self, name: str, wanted: WholeMemory, stands: WholeMemory) -> bool:
-        # In the place of a NULL that it does not take a database has its default.
-        if wanted.values[name] is None and name in self.required:
-            return True
-        return same(name, wanted.values[name], stands.values[name])
 
 
 def _numbers(blob: bytes | None) -> bytes | None:

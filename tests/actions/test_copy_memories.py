@@ -23,12 +23,13 @@ from ai_memory.text.times import timestamp
 from ai_memory.vectors.blob import encode
 from tests.stores.conformance import EMBEDDER, NOW_MS, document, entered, write_of, written
 from tests.stores.memory_conformance import memory
-from tests.stores.sqlite.memory_subject import with_log
-from tests.support import files, postgres_shapes
+from tests.stores.sqlite.memory_subject import with_log, without_log
+from tests.support import files, postgres_shapes, shapes
 from tests.support.postgres_server import Server
 
 SOURCE = "the source"
 MORE = [f"more-{number}" for number in range(5)]
+COLUMNS = ("namespace", "title", "content", "encrypted_envelope", "priority")
 LINK = "INSERT INTO memory_links VALUES (?, ?, 'cites', '2026-01-02T03:04:05Z')"
 
 Passed = Callable[[str, int], None]
@@ -49,13 +50,13 @@ def copy(source: Path, target: Path, passed: Passed = nothing, *, page: int = 2)
 def state(path: Path) -> dict[str, object]:
     """Return all that a copy is to take along, as both kinds of databases tell it."""
     with reading(path) as library:
-        side = Side(library)
+        side = Side.of(library)
         found = side.seen([row_id for ids in side.pages() for row_id in ids])
         targets = {number: side.target(number) for number in stock_of(library).targets}
         return {
             "memories": {
                 row_id: {
-                    **{name: each.memory.values[name] for name in ("namespace", "title", "content", "priority")},
+                    **{name: each.memory.values[name] for name in COLUMNS},
                     "atom_of": each.memory.values.get("atom_of"),
                     "vector": each.row.embedding,
                     "stamp": (each.row.dim, each.row.raw_space),
@@ -79,7 +80,7 @@ def paused_by(path: Path) -> str | None:
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """A file with eleven memories: vectors of two targets, atoms, links, a row in quarantine, one that is not live."""
+    """A file with eleven memories: vectors of two targets, atoms, links, rows in quarantine, encrypted, not live."""
     path = with_log(tmp_path).path
     for row_id in MORE:
         files.add(path, row_id, "c")
@@ -102,6 +103,7 @@ def source(tmp_path: Path) -> Path:
             for at in (5, 7, 7):
                 transaction.quarantine.put(target.id, "id-002", src, Reason("refused", "no", 400), now_ms=at)
     files.execute(path, "UPDATE memories SET content = 'edited since' WHERE id = 'id-003'")
+    files.execute(path, "UPDATE memories SET content = '', encrypted_envelope = x'0102ff' WHERE id = 'id-004'")
     # A vector that nothing records, as the Rust program writes one.
     stray = encode(EMBEDDER.vector("of something"))
     files.execute(path, "UPDATE memories SET embedding = ?, embedding_dim = 16 WHERE id = 'more-2'", stray)
@@ -222,6 +224,21 @@ def test_what_somebody_stored_in_the_target_before_it_was_whole_is_named_and_sta
         assert found.memories.titled("title theirs", "c") is not None
 
 
+def test_whoever_writes_a_file_without_a_log_does_not_wait_for_a_copy_of_it(tmp_path: Path) -> None:
+    source, edits = without_log(tmp_path).path, count()
+
+    def passed(part: str, rows: int) -> None:
+        if part == "copy" and rows:
+            assert files.edit_all(source, f"edit {next(edits)}")
+
+    first = copy(source, tmp_path / "new.db", passed)
+    second = copy(source, tmp_path / "new.db")
+
+    assert next(edits) == 4
+    assert (first.whole, second.whole) == (False, True)
+    assert state(tmp_path / "new.db")["memories"].keys() == state(source)["memories"].keys()  # type: ignore[attr-defined]
+
+
 def stopping_at_census(part: str, rows: int) -> None:
     del rows
     if part == "census":
@@ -306,6 +323,26 @@ def test_what_a_trigger_of_the_target_changes_is_named(source: Path, postgres: S
 
     assert done.census.differing == {"more-3": ["priority"]}
     assert paused_by(path_of(url)) == BY
+
+
+@pytest.mark.parametrize("version", [52, 57, 101])
+def test_every_row_of_a_database_of_the_rust_program_is_copied_or_named(
+    tmp_path: Path, postgres: Server, version: int
+) -> None:
+    shape = shapes.build(tmp_path / "theirs.db", version)
+    target = path_of(postgres.fresh("CREATE EXTENSION vector"))
+    unreadable = {row.id for row in shape.of_kind(shapes.UNDECODABLE)}
+    of_no_form = {row.id for row in shape.of_kind(shapes.MALFORMED)}
+
+    to_server, to_file = copy(shape.path, target), copy(shape.path, tmp_path / "new.db")
+
+    assert {row_id for row_id, why in to_server.left.items() if why.startswith("not copied")} == unreadable
+    assert unreadable < to_server.left.keys() <= unreadable | of_no_form
+    assert (to_file.left, to_file.whole) == ({}, True)
+    assert to_server.census.agrees
+    named = {row.id for row in shape.rows} - {None}
+    assert state(tmp_path / "new.db")["memories"].keys() == named  # type: ignore[attr-defined]
+    assert state(target)["memories"].keys() == named - unreadable  # type: ignore[attr-defined]
 
 
 def test_times_and_json_may_be_written_in_another_way_and_that_is_told(source: Path, postgres: Server) -> None:

@@ -153,6 +153,8 @@ def test_a_copy_that_is_killed_goes_on_and_the_target_is_paused_until_then(
 
     refused = on_server(url, endpoint).reembed("--yes")
     assert (refused.code, "the unfinished copy of" in refused.error, str(many) in refused.error) == (12, True, True)
+    onward = copy(url, tmp_path / "onward.db")
+    assert (onward.code, f"ai-memory copy {many} {url}" in onward.error) == (12, True)
     elsewhere = copy(files.create(tmp_path / "other.db"), url)
     assert (elsewhere.code, str(many) in elsewhere.error) == (65, True)
     again = copy(many, url, "--json")
