@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ai_memory.actions.copy_beside import copy_links, copy_quarantine, enter_targets
 from ai_memory.actions.copy_census import Census, LinkName, census
-from ai_memory.actions.copy_plan import pause_of
+from ai_memory.actions.copy_plan import BY, pause_of
 from ai_memory.actions.copy_side import PAGE, Judge, Side
 from ai_memory.errors import StatementRefused
 from ai_memory.text.times import instant_of
@@ -95,8 +95,10 @@ class CopyMemories:
             spared_links=self.done.links,
             passed=lambda rows: self.passed(COUNTING, rows),
         )
-        if self.done.whole:
-            with self.target.store.transaction() as transaction:
+        pause = store.operator.pause(now_ms=self.now_ms)
+        # One by somebody else, since then, is not ours to lift.
+        if self.done.whole and pause and pause.by == BY:
+            with store.transaction() as transaction:
                 transaction.operator.unpause()
         return self.done
 

@@ -61,8 +61,6 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         if args.dry_run:
             copy_report.plan(stock, stays, job.source, job.target, console, goes_on=goes_on)
             return 0
-        for line in copy_plan.told(stock, stays, str(job.source), str(job.target)):
-            console.note(line)
         return job.copy(source, stock, stays, is_new=is_new)
 
 
@@ -88,11 +86,14 @@ class _Job:
         clock, tell, stop = self.clock, self.console.note, Stop()
         with stop_on_signals(stop, tell=not self.console.quiet):
             if is_new:
+                # Only then it is known what it has no place for.
                 with writing(self.target, now_ms=clock.now_ms(), create=True, tell=tell) as made:
                     stays = copy_plan.stays_behind(source, made, stock)
             held = holding(database(self.target, tell=tell), now_ms=clock.now_ms(), task=Task.COPY)
             with held, writing(self.target, now_ms=clock.now_ms(), tell=tell) as target:
                 goes_on = self._goes_on(source, stock, target)
+                for line in copy_plan.told(stock, stays, str(self.source), str(self.target)):
+                    tell(line)
                 with self._shown(stock, stop) as passed:
                     work = CopyMemories(source, target, known_as(self.source), stock.targets, clock.now_ms(), passed)
                     done = work.run(goes_on=goes_on)

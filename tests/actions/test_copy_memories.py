@@ -18,6 +18,7 @@ from ai_memory.errors import Stopped
 from ai_memory.memory.freshness import Freshness
 from ai_memory.memory.reason import Reason
 from ai_memory.stores.opening import reading, writing
+from ai_memory.stores.values import Pause
 from ai_memory.text.database_address import path_of
 from ai_memory.text.times import timestamp
 from ai_memory.vectors.blob import encode
@@ -222,6 +223,18 @@ def test_what_somebody_stored_in_the_target_before_it_was_whole_is_named_and_sta
     assert done.census.differing == {"theirs": [EXTRA]}
     with reading(target) as found:
         assert found.memories.titled("title theirs", "c") is not None
+
+
+def test_a_pause_by_somebody_else_meanwhile_stays(source: Path, make_target: MakeTarget) -> None:
+    target = make_target()
+
+    def passed(part: str, rows: int) -> None:
+        if part == "census" and rows:
+            with writing(target, now_ms=NOW_MS) as library, library.store.transaction() as transaction:
+                transaction.operator.pause(Pause(NOW_MS, None, "ann", ""))
+
+    assert copy(source, target, passed).whole
+    assert paused_by(target) == "ann"
 
 
 def test_whoever_writes_a_file_without_a_log_does_not_wait_for_a_copy_of_it(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from tests.conftest import ROOT
+from tests.stores.sqlite.memory_subject import with_log
 from tests.support import files, postgres_shapes
 from tests.support.command import Answer, Command, answer, kill, remote, wait_for
 from tests.support.fake_endpoint import FakeEndpoint
@@ -104,7 +105,7 @@ def target(request: pytest.FixtureRequest, postgres: Server) -> str:
 
 
 def test_from_a_file_to_a_server_and_back_nothing_changes_and_nothing_is_stale_there(
-    source: Path, target: str, endpoint: FakeEndpoint, tmp_path: Path
+    source: Path, target: str, endpoint: FakeEndpoint, tmp_path: Path, postgres: Server
 ) -> None:
     back, sent = tmp_path / "back.db", endpoint.seen.texts.copy()
 
@@ -113,8 +114,10 @@ def test_from_a_file_to_a_server_and_back_nothing_changes_and_nothing_is_stale_t
     assert (there.code, here.code) == (0, 0), (there, here)
     for told in (there.json, here.json):
         assert (told["memories"], told["written"], told["fresh"], told["differing"]) == (ROWS, ROWS, ROWS, 0)
+    elsewhere = postgres.fresh("CREATE EXTENSION vector")
+    assert copy(target, elsewhere).code == 0
     for sql in (STATE, RECORDED):
-        assert asked(target, sql) == files.execute(source, sql) == files.execute(back, sql)
+        assert asked(elsewhere, sql) == asked(target, sql) == files.execute(source, sql) == files.execute(back, sql)
     assert files.vectors(back) == files.vectors(source)
     for each in (target, back):
         command = on_server(each, endpoint)
@@ -224,6 +227,22 @@ def test_vectors_of_another_width_than_the_target_takes_are_refused_before_anyth
 
     assert (refused.code, "8 numbers" in refused.error, "16" in refused.error) == (65, True, True)
     assert asked(url, "SELECT to_regnamespace('ai_memory_reembed')::text") == [(None,)]
+
+
+def test_links_go_along_where_there_is_a_place_for_them_and_are_counted_where_there_is_none(
+    tmp_path: Path, postgres: Server
+) -> None:
+    source = with_log(tmp_path).path
+    for pair in (("id-000", "id-001"), ("id-001", "id-002")):
+        files.execute(source, "INSERT INTO memory_links VALUES (?, ?, 'cites', ?)", *pair, files.STAMP)
+    theirs, own = postgres.fresh(*postgres_shapes.statements()), tmp_path / "own.db"
+
+    there, here = copy(source, theirs, "--json"), copy(source, own, "--json")
+
+    assert (there.code, there.json["links"], there.json["left_behind"]["links"]) == (0, 2, 0)
+    assert asked(theirs, "SELECT count(*) FROM memory_links") == [(2,)]
+    assert (here.code, here.json["links"], here.json["left_behind"]["links"]) == (0, 0, 2)
+    assert "2 links, for which there is no place" in here.err
 
 
 def test_a_row_that_the_target_cannot_hold_is_named_and_the_copy_can_be_taken_as_it_is(
