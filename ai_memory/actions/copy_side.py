@@ -99,7 +99,10 @@ class Side:
         if row.fingerprint_id is None:
             return None
         target = self.target(row.fingerprint_id)
-        known = target if as_known is None else as_known[target.id]
+        known = target if as_known is None else as_known.get(target.id)
+        if known is None:
+            # It was entered here just now: the census names the memory, and the next start has the target.
+            return None
         head = None if row.recorded_head == row.head else row.recorded_head
         return Recorded(known, row.recorded_src or b"", head, row.origin or "", row.id not in self._unproven(target))
 

@@ -225,6 +225,18 @@ def test_what_somebody_stored_in_the_target_before_it_was_whole_is_named_and_sta
         assert found.memories.titled("title theirs", "c") is not None
 
 
+def test_a_target_that_the_source_has_only_since_then_goes_along_with_the_next_start(
+    source: Path, make_target: MakeTarget
+) -> None:
+    target = make_target()
+    with reading(source) as theirs, writing(target, now_ms=NOW_MS, create=True) as ours:
+        first = CopyMemories(theirs, ours, SOURCE, (), NOW_MS, nothing).run(goes_on=False)
+
+    assert set(first.census.differing) == {"id-000", "id-003", "id-005", "more-0", "more-1"}
+    assert copy(source, target).whole
+    assert state(target) == state(source)
+
+
 def test_a_pause_by_somebody_else_meanwhile_stays(source: Path, make_target: MakeTarget) -> None:
     target = make_target()
 
