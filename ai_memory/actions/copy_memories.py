@@ -129,7 +129,7 @@ class CopyMemories:
             if others:
                 with self.target.transaction() as transaction:
                     for each in others:
-                        transaction.memories.update(each, {"title": f"{each} (ai-memory copy)"})
+                        transaction.memories.update(each, {"title": f"{each} (set aside by a copy)"})
             gone += [each for each in others if each not in theirs]
             self.passed(COPYING, 0)
         return gone

@@ -190,8 +190,8 @@ def require_room(stock: Stock, source: Library, target: Library) -> None:
         raise DataRefused(
             f"{target.store.name} takes vectors of {width} numbers; {stock.widths[most]:,} of"
             f" {counted(stock.vectors, 'vector')} in {source.store.name} have {most}.",
-            tip="Bring the source to a model of that width, or copy into a database that ai-memory init made: "
-            "it takes vectors of every width.",
+            tip="Bring the source to a model of that width; or name a new database, which takes vectors of every width,"
+            " once it is made: ai-memory init",
         )
     wanted = [
         name
