@@ -30,6 +30,7 @@ COMMANDS = {
     "store": "store one memory, or replace the one of the same title and namespace",
     "import": "store the memories of a file, all of them or none",
     "export": "write all memories as JSON Lines, without vectors",
+    "copy": "copy all memories with their vectors into another database, a file or on a server, resumably",
     "get": "show one memory",
     "list": "list memories",
     "delete": "delete one memory",

@@ -16,7 +16,7 @@ from pathlib import Path
 import shtab
 
 from ai_memory.cli import whole_parser
-from ai_memory.commands.arguments import named_path
+from ai_memory.commands.arguments import named_database, named_path
 from ai_memory.commands.completion import SHELLS
 
 FOLDER = Path(__file__).resolve().parent.parent / "ai_memory" / "completions"
@@ -33,7 +33,7 @@ def script(shell: str) -> str:
     """Return the script for one shell."""
     parser, _ = whole_parser()
     for action in arguments(parser):
-        if action.type is named_path:
+        if action.type in (named_path, named_database):
             vars(action)["complete"] = shtab.FILE
     made: str = shtab.complete(parser, shell=shell, root_prefix="ai_memory")
     return "\n".join(line.rstrip() for line in made.splitlines()) + "\n"

@@ -16,7 +16,7 @@ EXIT_CODES = {
     2: "no embedder is configured",
     3: "the configuration cannot be obeyed, or the embedder cannot be built",
     4: "the stored vectors are not what the stamp would say",
-    10: "complete except for quarantined rows",
+    10: "complete except for quarantined rows; copy: except for what the target cannot hold",
     11: "another live run holds the lock",
     12: "nothing can be begun or resumed until an operator decides",
     64: "the command line is wrong",
@@ -37,6 +37,7 @@ OF_ANY_COMMAND = frozenset({0, 1, 3, 64, 65, 74, 75, 130, 141, 143})
 OWN_CODES: Mapping[str, Sequence[int]] = {
     "import": (66,),
     "export": (66,),
+    "copy": (10, 11, 12),
     "get": (66,),
     "list": (66,),
     "delete": (66,),

@@ -13,6 +13,7 @@ _shtab_ai_memory_commands() {
     backfill:'Embed the memories that have no vector.'
     completion:'Print the script by which a shell completes this program'"'"'s commands and options.'
     config:'Write, check or show the configuration.'
+    copy:'Copy all memories with their vectors into another database, a file or on a server, resumably.'
     delete:'Delete one memory.'
     doctor:'Examine the database and its embedder.'
     evaluate:'Measure how good search is, by queries whose answers are known.'
@@ -73,7 +74,7 @@ _shtab_ai_memory_reembed_commands() {
 _shtab_ai_memory_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "(- : *)--version[show program\'s version number and exit]"
-  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:_files"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -86,7 +87,7 @@ _shtab_ai_memory_defaults_added=0
 _shtab_ai_memory_backfill_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--without-keys[leave encrypted memories as they are]"
-  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:_files"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -98,7 +99,7 @@ _shtab_ai_memory_backfill_defaults_added=0
 
 _shtab_ai_memory_completion_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:_files"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -111,7 +112,7 @@ _shtab_ai_memory_completion_defaults_added=0
 
 _shtab_ai_memory_config_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:_files"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -124,7 +125,7 @@ _shtab_ai_memory_config_defaults_added=0
 _shtab_ai_memory_config_check_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--probe[also ask the embedder for some short texts]"
-  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:_files"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -141,7 +142,7 @@ _shtab_ai_memory_config_init_options=(
   "--model[the name of the model]:NAME:"
   "--dim[the width of the vectors]:N:"
   "--api-key-file[a file with the key in its first line\; the key itself stands nowhere]:FILE:"
-  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:_files"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -153,7 +154,7 @@ _shtab_ai_memory_config_init_defaults_added=0
 
 _shtab_ai_memory_config_show_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:_files"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -163,9 +164,24 @@ _shtab_ai_memory_config_show_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_ai_memory_config_show_defaults_added=0
 
+_shtab_ai_memory_copy_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--dry-run[say what would be copied, and what not\; write nothing]"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:_files"
+  "--config[the configuration file]:PATH:_files"
+  "--json[print ONE JSON object on one line]"
+  {-q,--quiet}"[show no progress and no notes]"
+  {-v,--verbose}"[show more details, and the traceback of an error]"
+  ":what is copied, and only read\: a database file, or postgresql\:\/\/\…:_files"
+  ":without memories, or not there yet, or a copy of SOURCE that is not finished\: then it goes on\; a database file, or postgresql\:\/\/\…:_files"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_ai_memory_copy_defaults_added=0
+
 _shtab_ai_memory_delete_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:_files"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -179,7 +195,7 @@ _shtab_ai_memory_delete_defaults_added=0
 _shtab_ai_memory_doctor_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--repair-fts[first rebuild the index of words from the memories]"
-  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:_files"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -194,7 +210,7 @@ _shtab_ai_memory_evaluate_options=(
   "--queries[queries, as recall --queries takes them]:FILE:_files"
   "--judgements[lines of a query\'s id, a memory\'s id and a gain, with tabs between them]:FILE:_files"
   {-n,--namespace}"[only this namespace\; NS\/\*\: all below it]:NS:"
-  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:_files"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -208,7 +224,7 @@ _shtab_ai_memory_export_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   {-n,--namespace}"[only the memories of this namespace, and the links between them\; NS\/\*\: all below it]:NS:"
   "--decrypt[write what is encrypted in plain text, where the key is at hand\; the others in their envelopes]"
-  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:_files"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -220,7 +236,7 @@ _shtab_ai_memory_export_defaults_added=0
 
 _shtab_ai_memory_get_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:_files"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -233,7 +249,7 @@ _shtab_ai_memory_get_defaults_added=0
 
 _shtab_ai_memory_help_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:_files"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -248,7 +264,7 @@ _shtab_ai_memory_import_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--no-embed[store the texts only\; backfill embeds them later]"
   "--skip-invalid[leave out what cannot be stored, and say what]"
-  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:_files"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -261,7 +277,7 @@ _shtab_ai_memory_import_defaults_added=0
 
 _shtab_ai_memory_init_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:_files"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -278,7 +294,7 @@ _shtab_ai_memory_list_options=(
   "--since[only what was changed since\: a day like 2026-03-01, RFC 3339, or how long ago, like 7d]:TIME:"
   "--sort[stored, title, created, updated, priority\; created and updated\: the latest first (default\: stored)]:ORDER:(stored title created updated priority)"
   "--limit[the first N only]:N:"
-  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:_files"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -290,7 +306,7 @@ _shtab_ai_memory_list_defaults_added=0
 
 _shtab_ai_memory_mcp_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:_files"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -302,7 +318,7 @@ _shtab_ai_memory_mcp_defaults_added=0
 
 _shtab_ai_memory_model_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:_files"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -314,7 +330,7 @@ _shtab_ai_memory_model_defaults_added=0
 
 _shtab_ai_memory_model_export_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:_files"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -327,7 +343,7 @@ _shtab_ai_memory_model_export_defaults_added=0
 
 _shtab_ai_memory_namespaces_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:_files"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -342,7 +358,7 @@ _shtab_ai_memory_recall_options=(
   "--queries[answer each line of a file (- \: stdin) with a JSON object\: a text, or a JSON object with query, id, \…]:FILE:_files"
   {-n,--namespace}"[only this namespace\; NS\/\*\: all below it]:NS:"
   "--limit[memories to show, default\: 10]:N:"
-  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:_files"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -387,7 +403,7 @@ _shtab_ai_memory_reembed_options=(
   "--log-file[append a line to FILE for each event (-\: to stderr)]:FILE:_files"
   "--log-format[how those lines are written (default\: text)]:text|json:(text json)"
   "--on-end[run CMD with the result as JSON on its standard input, however the start ends]:CMD:"
-  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:_files"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -399,7 +415,7 @@ _shtab_ai_memory_reembed_defaults_added=0
 
 _shtab_ai_memory_reembed_approve_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:_files"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -411,7 +427,7 @@ _shtab_ai_memory_reembed_approve_defaults_added=0
 
 _shtab_ai_memory_reembed_cancel_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:_files"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -423,7 +439,7 @@ _shtab_ai_memory_reembed_cancel_defaults_added=0
 
 _shtab_ai_memory_reembed_history_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:_files"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -436,7 +452,7 @@ _shtab_ai_memory_reembed_history_defaults_added=0
 
 _shtab_ai_memory_reembed_pause_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:_files"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -450,7 +466,7 @@ _shtab_ai_memory_reembed_pause_defaults_added=0
 
 _shtab_ai_memory_reembed_prune_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:_files"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -464,7 +480,7 @@ _shtab_ai_memory_reembed_prune_defaults_added=0
 
 _shtab_ai_memory_reembed_quarantine_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:_files"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -476,7 +492,7 @@ _shtab_ai_memory_reembed_quarantine_defaults_added=0
 
 _shtab_ai_memory_reembed_rehearse_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:_files"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -492,7 +508,7 @@ _shtab_ai_memory_reembed_rehearse_defaults_added=0
 
 _shtab_ai_memory_reembed_report_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:_files"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -505,7 +521,7 @@ _shtab_ai_memory_reembed_report_defaults_added=0
 
 _shtab_ai_memory_reembed_rollback_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:_files"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -522,7 +538,7 @@ _shtab_ai_memory_reembed_rollback_defaults_added=0
 
 _shtab_ai_memory_reembed_status_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:_files"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -537,7 +553,7 @@ _shtab_ai_memory_reembed_status_defaults_added=0
 
 _shtab_ai_memory_reembed_switch_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:_files"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -554,7 +570,7 @@ _shtab_ai_memory_reembed_switch_defaults_added=0
 
 _shtab_ai_memory_reembed_unpause_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:_files"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -566,7 +582,7 @@ _shtab_ai_memory_reembed_unpause_defaults_added=0
 
 _shtab_ai_memory_reembed_verify_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:_files"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -583,7 +599,7 @@ _shtab_ai_memory_restore_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--backup[copy the present state to FILE first]:FILE:_files"
   "--yes[do not ask before the present state is replaced]"
-  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:_files"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -596,7 +612,7 @@ _shtab_ai_memory_restore_defaults_added=0
 
 _shtab_ai_memory_stats_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:_files"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -615,7 +631,7 @@ _shtab_ai_memory_store_options=(
   "--tags[tags, separated by commas]:A,B:"
   {-p,--priority}"[default\: 5]:1..10:"
   "--no-embed[store the text only\; backfill embeds it later]"
-  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:_files"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -628,7 +644,7 @@ _shtab_ai_memory_store_defaults_added=0
 _shtab_ai_memory_uninstall_tables_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--yes[drop them without asking]"
-  "--db[the database file, or postgresql\:\/\/\…]:PATH:"
+  "--db[the database file, or postgresql\:\/\/\…]:PATH:_files"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
@@ -660,6 +676,7 @@ _shtab_ai_memory() {
         backfill) _arguments -C -s $_shtab_ai_memory_backfill_options ;;
         completion) _arguments -C -s $_shtab_ai_memory_completion_options ;;
         config) _shtab_ai_memory_config ;;
+        copy) _arguments -C -s $_shtab_ai_memory_copy_options ;;
         delete) _arguments -C -s $_shtab_ai_memory_delete_options ;;
         doctor) _arguments -C -s $_shtab_ai_memory_doctor_options ;;
         evaluate) _arguments -C -s $_shtab_ai_memory_evaluate_options ;;

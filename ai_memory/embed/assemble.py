@@ -25,7 +25,7 @@ from ai_memory.embed.pools.threads import ThreadPool
 from ai_memory.embed.port import RetryPolicy
 from ai_memory.embed.stack import local, precision, remote
 from ai_memory.embed.stack.chain import chained
-from ai_memory.embed.stack.engines import engine_names, make_engine, require_engine
+from ai_memory.embed.stack.engines import engine_names, is_accelerated, make_engine, require_engine
 from ai_memory.embed.stack.export import export
 from ai_memory.embed.terms import Terms, Ties
 from ai_memory.errors import NoEmbedder
@@ -316,7 +316,8 @@ def _core(settings: EmbeddingSettings, terms: Terms, ties: Ties) -> Core:
         )
     if settings.is_local:
         require_engine(settings)
-        return local.core(settings, partial(_engine, settings, ties, terms.threads))
+        make = partial(_engine, settings, ties, terms.threads)
+        return local.core(settings, make, accelerated=is_accelerated(settings))
     return remote.core(settings, terms, ties)
 
 

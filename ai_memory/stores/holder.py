@@ -21,6 +21,7 @@ class Task(StrEnum):
     RESTORE = "restore"
     REPAIR = "doctor --repair-fts"
     PRUNE = "reembed prune"
+    COPY = "copy"
     UNINSTALL = "uninstall-tables"
 
 

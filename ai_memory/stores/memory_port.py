@@ -62,8 +62,11 @@ class Library(Protocol):
     def about(self) -> About:
         """The database as a whole."""
 
-    def unchanging(self) -> AbstractContextManager[None]:
-        """Hold one state of the database in the block; its writers may have to wait for the end of it."""
+    def unchanging(self, *, gently: bool = False) -> AbstractContextManager[None]:
+        """Hold one state of the database in the block; its writers may have to wait for the end of it.
+
+        With `gently` nothing is held where they would have to: each method sees then what was committed last.
+        """
 
 
 class WritableLibrary(Library, Protocol):

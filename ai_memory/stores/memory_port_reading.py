@@ -88,6 +88,9 @@ class Listing(Protocol):
     def all(self, namespace: str | None) -> Iterator[Memory]:
         """Yield the memories; inside of `Library.unchanging`."""
 
+    def of_ids(self, ids: Sequence[str]) -> dict[str, Memory]:
+        """Return those memories of some ids that are there, by their ids."""
+
     def told(self, memory: Memory) -> dict[str, Value]:
         """Return what must be said of a memory: all but the NULLs that a new one has where nothing is said."""
 
@@ -234,6 +237,10 @@ class About(Protocol):
     @property
     def created(self) -> bool:
         """Whether it was made just now, by opening it."""
+
+    @property
+    def vector_width(self) -> int | None:
+        """The one width of the vectors that its memories take; None: they take any."""
 
     def own_tables(self) -> list[str]:
         """Return the names of what this program keeps beside the memories, as far as it is there."""

@@ -8,12 +8,13 @@ takes no such row at all.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from ai_memory.memory.records import Value
+    from ai_memory.stores.memory_values import WholeMemory
 
 NOTHING: Mapping[str, Value] = MappingProxyType({})
 
@@ -33,6 +34,13 @@ class MemoryWriter(Protocol):
         keeps_vector: bool = True,
     ) -> tuple[str, ...]:
         """Change one memory, and take its vector away unless it keeps that; remember the namespace that it leaves."""
+
+    def put_whole(self, memories: Sequence[WholeMemory]) -> None:
+        """Store memories with their vectors and the records of these, each in the place of the one of its id.
+
+        Columns that the database does not have are passed over, and so is a NULL where it wants a value. Returns
+        nothing: what a trigger changes of them is for the caller to look at.
+        """
 
     def delete(self, memory_id: str) -> bool:
         """Delete a memory and what is known of its vector, and remember its namespace.
@@ -55,6 +63,9 @@ class LinkWriter(Protocol):
 
         Columns that the database does not have are passed over. Returns None where the link stands there already.
         """
+
+    def remove(self, link: Mapping[str, Value]) -> bool:
+        """Delete the link between the same memories with the same relation; return whether it is gone by that."""
 
     def is_gone(self, link: Mapping[str, Value]) -> bool:
         """Return whether a link that this transaction put was taken out again by a trigger of a later write."""

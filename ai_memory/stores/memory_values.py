@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -10,7 +11,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from ai_memory.vectors.target import Vectors
+    from ai_memory.memory.records import Value
+    from ai_memory.vectors.target import Fingerprint, Vectors
 
 SHOWN_TITLES = 3
 
@@ -114,6 +116,40 @@ class StoredVector:
 
     blob: bytes
     dim: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The record of a vector: the target that gave it, the hash `src` of its text, who wrote it (`origin`).
+
+    `head` is that of the vector of which it was recorded; None: it is of the very vector beside it. `proven`: it is no
+    part of the target's present stretch.
+    """
+
+    target: Fingerprint
+    src: bytes
+    head: bytes | None
+    origin: str
+    proven: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WholeMemory:
+    """A memory with all that is known of it: `values` of every column but the vector's, and the vector.
+
+    `blob` is its vector (None: it has none), `dim` and `space` are what its row declares of it.
+    """
+
+    values: Mapping[str, Value]
+    blob: bytes | None = None
+    dim: int | None = None
+    space: str | None = None
+    recorded: Recorded | None = None
+
+    @property
+    def without_vector(self) -> WholeMemory:
+        """The memory as one that was never embedded."""
+        return WholeMemory(self.values)
 
 
 @dataclass(frozen=True, slots=True)

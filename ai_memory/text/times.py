@@ -39,6 +39,12 @@ def on_the_wall(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms / 1000).strftime("%H:%M")  # noqa: DTZ006
 
 
+def instant_of(text: str) -> datetime | None:
+    """Return the instant of a text of RFC 3339, to the microsecond; None where it is not such a text, see `in_utc`."""
+    told = in_utc(text)
+    return None if told is None else datetime.fromisoformat(told)
+
+
 def in_utc(text: str) -> str | None:
     """Return the instant of a text of RFC 3339 in UTC, as it is where it is that; None where it is not such a text.
 

@@ -17,7 +17,7 @@ from ai_memory.config.file import Table
 from ai_memory.config.settings import Settings
 from ai_memory.embed.assemble import assemble, token_counter
 from ai_memory.embed.flow.splitting import SplittingEmbedder
-from ai_memory.embed.local.embedder import AT_ONCE
+from ai_memory.embed.local.embedder import AT_ONCE, AT_ONCE_ACCELERATED
 from ai_memory.embed.local.tokens import token_count
 from ai_memory.embed.port import Embedder
 from ai_memory.embed.terms import Terms
@@ -247,10 +247,16 @@ def test_a_rate_refusal_is_waited_for_by_everyone() -> None:
         assert min(others) - first >= 0.45
 
 
+def test_more_calls_share_the_passes_of_an_accelerator(tmp_path: Path, tiny_model: Path) -> None:
+    embedder = built(tmp_path, f'[embeddings]\nmodel_path = "{tiny_model}"\ndevice = "cuda"\n')
+
+    assert embedder.concurrency == AT_ONCE_ACCELERATED
+
+
 def test_as_many_calls_of_a_local_model_share_its_passes_however_long_they_take(
     tmp_path: Path, tiny_model: Path
 ) -> None:
-    embedder = built(tmp_path, f'[embeddings]\nmodel_path = "{tiny_model}"\nengine = "torch"\n')
+    embedder = built(tmp_path, f'[embeddings]\nmodel_path = "{tiny_model}"\nengine = "torch"\ndevice = "cpu"\n')
     at_first = embedder.concurrency
     for texts in (1, 40, 1, 40, 1):
         embedder.embed_documents(TEXTS[:texts])

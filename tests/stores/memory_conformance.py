@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -35,11 +36,13 @@ from ai_memory.stores.memory_values import (
     Named,
     NamespaceCount,
     Order,
+    Recorded,
     Selection,
     Sizes,
     SpaceCount,
     StoredVector,
     Totals,
+    WholeMemory,
 )
 from ai_memory.stores.place_port import Place
 from ai_memory.stores.values import Terms
@@ -72,6 +75,10 @@ class MemorySubject(Protocol):
     @property
     def version(self) -> int | None:
         """The version of the Rust program's schema; None where this program made it."""
+
+    @property
+    def width(self) -> int | None:
+        """The one width of the vectors that its memories take; None: they take any."""
 
     def read(self) -> AbstractContextManager[Library]:
         """Open it to read."""
@@ -371,6 +378,12 @@ class ListingSuite(LibrarySuite):
         assert "expires_at" not in told
         assert library.memories.get("id-000") == found[0]
 
+    def test_memories_are_found_by_their_ids_as_far_as_they_are_there(self, library: WritableLibrary) -> None:
+        asked = ["id-003", "none", "id-001", "nul \0", "\udcff"]
+
+        assert library.listing.of_ids(asked) == {each: library.memories.get(each) for each in ("id-001", "id-003")}
+        assert library.listing.of_ids([]) == {}
+
     def test_memories_without_a_vector_are_met_once_in_pages(
         self, subject: MemorySubject, library: WritableLibrary
     ) -> None:
@@ -404,6 +417,16 @@ class LinkSuite(LibrarySuite):
         assert found == [again, link("id-001", "id-000")]
         assert library.links.kept
         assert library.links.columns.keys() >= {"source_id", "target_id", "relation", "created_at"}
+
+    def test_a_link_is_removed_and_no_other_one(self, library: WritableLibrary) -> None:
+        for each in (link("id-000", "id-001"), link("id-001", "id-000")):
+            self.put(library, each)
+        with library.transaction() as transaction:
+            removed = [transaction.links.remove(link("id-000", "id-001", created_at=LATER)) for _ in range(2)]
+
+        assert removed == [True, False]
+        with library.unchanging():
+            assert [library.links.told(each) for each in library.links.all()] == [link("id-001", "id-000")]
 
     def test_a_link_to_nothing_is_refused(self, library: WritableLibrary) -> None:
         with pytest.raises(StatementRefused):
@@ -557,6 +580,105 @@ def spaces(library: Library) -> dict[str, tuple[str | None, int]]:
         for group in page.groups
         for number in group.numbers.tolist()
     }
+
+
+class WholeMemorySuite(LibrarySuite):
+    """Memories with their vectors and the records of these, as another database has them."""
+
+    @staticmethod
+    def whole(library: Library, row_id: str, **more: Value) -> WholeMemory:
+        """Return a memory that is there, as it stands but for some columns."""
+        found = library.listing.of_ids([row_id])[row_id]
+        [row] = library.store.memories.rows_by_id([row_id], target=None)
+        space = None if row.raw_space is None else row.codec.name(row.raw_space)
+        return WholeMemory({**found.values, **more}, row.embedding, row.dim, space)
+
+    @staticmethod
+    def put(library: WritableLibrary, *memories: WholeMemory) -> None:
+        with library.transaction() as transaction:
+            transaction.memories.put_whole(memories)
+
+    def test_a_memory_is_stored_with_its_vector_and_the_record_that_it_is_the_targets(
+        self, library: WritableLibrary
+    ) -> None:
+        target = entered(library.store)
+        written(library.store, target, write_of(library.store, "id-000"))
+        given = self.whole(library, "id-000")
+        src = document(library.store, "id-000").src
+        with library.transaction() as transaction:
+            transaction.memories.delete("id-000")
+        self.put(library, replace(given, recorded=Recorded(target, src, None, "reembed", proven=True)))
+
+        assert self.whole(library, "id-000") == given
+        assert freshness(library.store, target, "id-000") is Freshness.FRESH
+        assert library.store.targets.unproven(target) == []
+        assert library.store.memories.vectors_of([src], target) == {src: given.blob}
+
+    def test_it_takes_the_place_of_the_one_of_its_id_with_all_that_was_known_of_it(
+        self, library: WritableLibrary
+    ) -> None:
+        target = entered(library.store)
+        first, second = (write_of(library.store, each) for each in ("id-000", "id-001"))
+        written(library.store, target, first, second)
+        bare = self.whole(library, "id-000", content="another text", tags='["x"]').without_vector
+        other = self.whole(library, "id-001", namespace="elsewhere")
+        self.put(library, bare, replace(other, recorded=Recorded(target, second.src, None, "store", proven=False)))
+
+        assert [self.whole(library, each) for each in ("id-000", "id-001")] == [bare, other]
+        assert library.store.memories.vectors_of([first.src], target) == {}
+        assert freshness(library.store, target, "id-001") is Freshness.FRESH
+        assert len(ids(library)) == len(IDS)
+
+    def test_a_record_of_another_vector_stays_one(self, library: WritableLibrary) -> None:
+        target = entered(library.store)
+        written(library.store, target, write_of(library.store, "id-000"))
+        given, src = self.whole(library, "id-000"), document(library.store, "id-000").src
+        self.put(library, replace(given, recorded=Recorded(target, src, b"another", "reembed", proven=False)))
+
+        assert freshness(library.store, target, "id-000") is Freshness.STALE
+        assert library.store.targets.unproven(target) == ["id-000"]
+
+    def test_a_vector_of_an_old_file_is_the_same_one(self, library: WritableLibrary) -> None:
+        target = entered(library.store)
+        write = write_of(library.store, "id-000")
+        memory = self.whole(library, "id-000")
+        old = replace(memory, blob=write.blob[1:], dim=target.dim, space=target.space)
+        self.put(library, replace(old, recorded=Recorded(target, write.src, None, "reembed", proven=True)))
+
+        found = self.whole(library, "id-000")
+        assert found.blob is not None
+        assert np.array_equal(decode(found.blob), decode(write.blob))
+        assert freshness(library.store, target, "id-000") is Freshness.FRESH
+
+    def test_columns_that_are_not_there_are_passed_over_and_so_is_a_null_where_a_value_is_wanted(
+        self, library: WritableLibrary
+    ) -> None:
+        self.put(library, WholeMemory(memory("new", mood="good", tags=None, metadata=None, priority=7)))
+        found = library.memories.get("new")
+
+        assert found is not None
+        assert [found.values[each] for each in ("tags", "metadata", "priority")] == ["[]", "{}", 7]
+
+    def test_one_that_is_refused_takes_those_beside_it_along(self, subject: MemorySubject) -> None:
+        subject.refuse_title("title bad", "not that one")
+        with subject.write() as library:
+            with pytest.raises(StatementRefused, match="not that one"):
+                self.put(library, WholeMemory(memory("good")), WholeMemory(memory("bad")))
+            assert ids(library) == IDS
+
+    def test_two_memories_of_one_title_are_refused(self, library: WritableLibrary) -> None:
+        with pytest.raises(StatementRefused):
+            self.put(library, WholeMemory(memory("one")), WholeMemory(memory("two", title="title one")))
+        assert ids(library) == IDS
+
+    def test_it_is_told_which_width_the_memories_take(self, subject: MemorySubject) -> None:
+        with subject.write() as library:
+            assert library.about.vector_width == subject.width
+            wrong = encode(np.ones(7, dtype=np.float32))
+            takes = subject.width is None
+            with suppress(StatementRefused):
+                self.put(library, WholeMemory(memory("new"), wrong, 7))
+            assert library.memories.has_vector("new") is takes
 
 
 class SearchSuite(LibrarySuite):
@@ -886,6 +1008,12 @@ class AboutSuite:
                 assert [each.content for each in library.listing.all("a")] == first
             # Without a log its writer had to wait, and gave up.
             assert contents(library) == ({"edited"} if done else {f"the content of {each}" for each in IDS})
+
+    def test_a_state_is_held_gently_only_where_no_writer_waits(self, subject: MemorySubject) -> None:
+        with subject.read() as library, library.unchanging(gently=True):
+            first = [each.content for each in library.listing.all("a")]
+            assert subject.edit_all("edited")
+            assert [each.content for each in library.listing.all("a")] in (first, ["edited"] * 3)
 
     def test_what_is_read_consistently_is_of_one_state(self, subject: MemorySubject) -> None:
         with subject.read() as library:

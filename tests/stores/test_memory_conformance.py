@@ -19,6 +19,7 @@ from tests.stores.memory_conformance import (
     MemoryWritingSuite,
     PlaceSuite,
     SearchSuite,
+    WholeMemorySuite,
     WordIndexSuite,
 )
 from tests.stores.postgres import memory_subject as postgres
@@ -72,6 +73,10 @@ class TestLinks(LinkSuite):
 
 
 class TestMemoryWriting(MemoryWritingSuite):
+    """See the suite."""
+
+
+class TestWholeMemories(WholeMemorySuite):
     """See the suite."""
 
 

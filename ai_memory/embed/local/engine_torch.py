@@ -38,6 +38,9 @@ WHOLE = 0.9
 INSTALL = 'Type: pip install "sentence-transformers>=6.0.0" "torch>=2.6.0"'
 """Not ai-memory[local]: until it is published, that name on PyPI is nobody's, or somebody else's."""
 
+_UNPADDED = {"common": {"return_tensors": None}, "text": {"padding": False}}
+_ENCODES = "feature-extraction"
+"""What the library calls the task of a model that gives each token a vector."""
 _INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 
@@ -100,7 +103,7 @@ class TorchEngine:
         from torch import __version__ as release
         from torch import get_num_threads
 
-        engine = in_precision(f"torch {release}", self._precision)
+        engine = in_precision(f"torch {release}", self._precision) + _card(model)
         return ModelFacts(dim, max_tokens, normalized, engine, get_num_threads())
 
     def tokenize(self, texts: Sequence[str]) -> Sequence[ReadText]:
@@ -111,7 +114,7 @@ class TorchEngine:
         """
         model = self._loaded()
         with _refusing(len(texts)):
-            return apart(texts, _preprocessed(model, texts), _tokenizer(model))
+            return apart(texts, _unpadded(model, texts), _tokenizer(model))
 
     def run(self, texts: Sequence[ReadText]) -> Vectors:
         """Return what the model computes in one forward pass: float32, shape (n, dim of the model), in order.
@@ -121,12 +124,13 @@ class TorchEngine:
         """
         model = self._loaded()
         from sentence_transformers.util import batch_to_device
-        from torch import autocast, bfloat16, inference_mode
+        from torch import autocast, bfloat16, from_numpy, inference_mode
 
         mixed = autocast(model.device.type, bfloat16, enabled=self._precision == BFLOAT16)
         with _refusing(len(texts)), inference_mode(), mixed:
             batch = together(texts, _tokenizer(model)) or _preprocessed(model, [each.text for each in texts])
-            computed = model(batch_to_device(batch, model.device))["sentence_embedding"]
+            tensors = {name: from_numpy(it) if isinstance(it, np.ndarray) else it for name, it in batch.items()}
+            computed = model(batch_to_device(tensors, model.device))["sentence_embedding"]
             return np.asarray(computed.float().cpu().numpy(), dtype=np.float32)
 
     def write_onnx(self, file: Path) -> None:
@@ -177,10 +181,29 @@ class TorchEngine:
         return model
 
 
+def _card(model: SentenceTransformer) -> str:
+    """Return what is said of an accelerator beside the library's name; nothing of a processor."""
+    from torch import cuda
+
+    kind = model.device.type
+    name = cuda.get_device_name(model.device) if kind == "cuda" else kind
+    return "" if kind == "cpu" else f" ({name})"
+
+
 def _preprocessed(model: SentenceTransformer, texts: Sequence[str]) -> Features:
     # An empty prompt keeps a model's default prompt away.
     features: Features = model.preprocess(list(texts), prompt="")
     return features
+
+
+def _unpadded(model: SentenceTransformer, texts: Sequence[str]) -> Features:
+    """Return texts as they are read, none filled up; nothing of a model that reads in a way of its own."""
+    from sentence_transformers.base.modules import Transformer
+
+    if not isinstance(model[0], Transformer) or model[0].transformer_task != _ENCODES:
+        return {}
+    features: Features = model.preprocess(list(texts), prompt="", processing_kwargs=_UNPADDED)
+    return dict(features)
 
 
 def _tokenizer(model: SentenceTransformer) -> Any:  # noqa: ANN401 - torch is not looked into

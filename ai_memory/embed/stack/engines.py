@@ -51,6 +51,13 @@ def require_engine(settings: EmbeddingSettings) -> None:
         )
 
 
+def is_accelerated(settings: EmbeddingSettings) -> bool:
+    """Return whether an accelerator computes, as far as that is told without loading anything."""
+    if settings.device.value != AUTO:
+        return settings.device.value not in _CPU
+    return settings.engine.value in (AUTO, TORCH) and engine_torch.is_installed() and has_accelerator()
+
+
 def engine_names(settings: EmbeddingSettings, folder: Path | None) -> list[str]:
     """Return the engines that may compute the model in `folder` (None: it is not there yet), the first to try first.
 

@@ -13,7 +13,7 @@ from ai_memory.embed.flow.documented import documented_limits
 from ai_memory.embed.http.packing import Packing
 from ai_memory.embed.local import model_folder
 from ai_memory.embed.local.cache import cached_folder
-from ai_memory.embed.local.embedder import AT_ONCE, LocalEmbedder
+from ai_memory.embed.local.embedder import AT_ONCE, AT_ONCE_ACCELERATED, LocalEmbedder
 from ai_memory.embed.local.kept_size import CachedSize
 from ai_memory.embed.local.pass_size import NotKept
 from ai_memory.embed.local.tokens import token_count
@@ -30,10 +30,13 @@ if TYPE_CHECKING:
     from ai_memory.embed.port import Engine, ModelFacts
 
 
-def core(settings: EmbeddingSettings, make_engine: Callable[[Path | None, Target], Engine[Any]]) -> Core:
+def core(
+    settings: EmbeddingSettings, make_engine: Callable[[Path | None, Target], Engine[Any]], *, accelerated: bool = False
+) -> Core:
     """Return the embedder of the configured model, whose calls share forward passes; nothing is loaded yet.
 
-    `make_engine` returns what computes the model in a folder, or one that is not on this machine yet.
+    `make_engine` returns what computes the model in a folder, or one that is not on this machine yet; an accelerator
+    does where it is `accelerated`.
 
     Raises:
         EmbedderInitFailed: the model's files are not there and may not be downloaded, or they cannot be used.
@@ -47,10 +50,11 @@ def core(settings: EmbeddingSettings, make_engine: Callable[[Path | None, Target
         )
     target = _target(settings, folder)
     engine = make_engine(folder, target)
+    at_once = AT_ONCE_ACCELERATED if accelerated else AT_ONCE
     return Core(
         target=target,
-        make=partial(LimitedEmbedder, LocalEmbedder(target, engine, partial(_kept_size, folder))),
-        concurrency=AT_ONCE,
+        make=partial(LimitedEmbedder, LocalEmbedder(target, engine, partial(_kept_size, folder), at_once=at_once)),
+        concurrency=at_once,
         level_is_known=True,
         limits=documented_limits(settings.base_url.value),
         packing=Packing(fixed=False),

@@ -71,8 +71,9 @@ class Library:
         """See the port."""
         return About(self.store)
 
-    def unchanging(self) -> AbstractContextManager[None]:
-        """See the port."""
+    def unchanging(self, *, gently: bool = False) -> AbstractContextManager[None]:
+        """See the port; no writer ever waits for a reader."""
+        del gently
         return snapshot(self.store.db)
 
     @contextmanager
@@ -137,6 +138,11 @@ class About:
     def created(self) -> bool:
         """See the port."""
         return self.store.created
+
+    @property
+    def vector_width(self) -> int | None:
+        """See the port."""
+        return self.store.schema.form.width
 
     def own_tables(self) -> list[str]:
         """See the port."""

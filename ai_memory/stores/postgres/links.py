@@ -71,6 +71,10 @@ class LinkWriter:
         changed = {name: value for name, value in known.items() if found[0][name] != value}
         return rows.update(self.inner, key, changed) if changed else None
 
+    def remove(self, link: Mapping[str, Value]) -> bool:
+        """See the port."""
+        return self.links.rows.delete(self.inner, {name: link[name] for name in KEY})
+
     def is_gone(self, link: Mapping[str, Value]) -> bool:
         """See the port."""
         return not self.links.rows.read({name: link[name] for name in KEY})

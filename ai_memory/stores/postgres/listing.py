@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ai_memory.memory.records import Memory, Value
 from ai_memory.stores.memory_port_reading import EVERY_ONE
 from ai_memory.stores.memory_values import Order, Selection, Summary
-from ai_memory.stores.postgres.names import storable
+from ai_memory.stores.postgres.names import storable, those_storable
 from ai_memory.stores.postgres.namespaces import require_found
 from ai_memory.stores.postgres.rows import AS_TIME
 from ai_memory.stores.postgres.scopes import within
@@ -31,6 +31,7 @@ SUMMARY = f"""
 """
 TAGGED = "EXISTS (SELECT 1 FROM jsonb_array_elements_text({array}) AS tag WHERE tag = %({tag})s)"
 ARRAY = "CASE WHEN jsonb_typeof(t.tags) = 'array' THEN t.tags ELSE jsonb_build_array(t.tags) END"
+OF_IDS = "t.id = ANY(%(ids)s::text[])"
 SINCE = "t.updated_at >= %(since)s::timestamptz"
 ORDERS = {
     Order.STORED: "t.created_at, t.id",
@@ -74,6 +75,11 @@ class Listing:
     def all(self, namespace: str | None) -> Iterator[Memory]:
         """See the port."""
         return map(Memory, self.rows.stream(*within(namespace, "t.namespace")))
+
+    def of_ids(self, ids: Sequence[str]) -> dict[str, Memory]:
+        """See the port."""
+        found = map(Memory, self.rows.stream(OF_IDS, {"ids": those_storable(ids)}))
+        return {each.id: each for each in found if each.id is not None}
 
     def told(self, memory: Memory) -> dict[str, Value]:
         """See the port."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ai_memory.stores.memory_port_writing import NOTHING
-from ai_memory.stores.postgres import previous, staged
+from ai_memory.stores.postgres import previous, staged, whole
 
 if TYPE_CHECKING:
     from ai_memory.memory.records import Value
+    from ai_memory.stores.memory_values import WholeMemory
     from ai_memory.stores.postgres.base import Transaction
     from ai_memory.stores.postgres.memories import Memories
 
@@ -48,6 +49,10 @@ class MemoryWriter:
         if isinstance(memory_id, str) and not keeps_vector:
             _take_vector(self.inner, memory_id)
         return altered
+
+    def put_whole(self, memories: Sequence[WholeMemory]) -> None:
+        """See the port."""
+        whole.put(self.inner, self.memories.rows, memories)
 
     def delete(self, memory_id: str) -> bool:
         """See the port."""

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 def storable(name: str) -> bool:
     """Return whether a text can stand in the database; what cannot is not there, and is not asked for."""
     # A byte of the command line that is not UTF-8 is a lone surrogate, which has no bytes.
-    return "\0" not in name and not any("\ud800" <= each <= "\udfff" for each in name)
+    try:
+        return b"\0" not in name.encode()
+    except UnicodeEncodeError:
+        return False
 
 
 def those_storable(names: Iterable[str]) -> list[str]:

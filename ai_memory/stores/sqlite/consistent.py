@@ -37,7 +37,7 @@ WITHIN = "AND m.row_number BETWEEN :first AND :last"
 
 def consistently(db: Connection, read: Callable[[], T]) -> T:
     """Return what `read` finds in one state of the file; it may be called up to four times, the first ones in vain."""
-    if not db.in_transaction and db.value(JOURNAL_MODE) != "wal":
+    if not db.in_transaction and not keeps_log(db):
         for _ in range(ATTEMPTS):
             before = data_version(db)
             try:
@@ -56,13 +56,18 @@ def consistently(db: Connection, read: Callable[[], T]) -> T:
         return read()
 
 
+def keeps_log(db: Connection) -> bool:
+    """Return whether a write-ahead log is kept, so that readers and writers do not wait for each other."""
+    return bool(db.value(JOURNAL_MODE) == "wal")
+
+
 def require_log(db: Connection) -> None:
     """Check that a state can be held for long without keeping the file's writers waiting.
 
     Raises:
         NotFinished: it cannot.
     """
-    if db.value(JOURNAL_MODE) != "wal":
+    if not keeps_log(db):
         what = f"{db.path} keeps no write-ahead log: its writers would wait while one state of it is read."
         raise NotFinished(what, tip="Run the same command again.")
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ai_memory.stores.memory_values import Sizes
 from ai_memory.stores.sqlite import expiry, health, own_tables, word_index
-from ai_memory.stores.sqlite.consistent import data_version
+from ai_memory.stores.sqlite.consistent import data_version, keeps_log
 from ai_memory.stores.sqlite.counts import Counts
 from ai_memory.stores.sqlite.file import log_bytes, look
 from ai_memory.stores.sqlite.links import Links, LinkWriter
@@ -67,9 +67,9 @@ class Library:
         """See the port."""
         return About(self.store)
 
-    def unchanging(self) -> AbstractContextManager[None]:
+    def unchanging(self, *, gently: bool = False) -> AbstractContextManager[None]:
         """See the port."""
-        return snapshot(self.store.db)
+        return nullcontext() if gently and not keeps_log(self.store.db) else snapshot(self.store.db)
 
     @contextmanager
     def transaction(self) -> Iterator[LibraryTransaction]:
@@ -164,6 +164,10 @@ class About:
     def created(self) -> bool:
         """See the port."""
         return self.store.created
+
+    @property
+    def vector_width(self) -> None:
+        """See the port; a file takes any."""
 
     def own_tables(self) -> list[str]:
         """See the port."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -88,6 +88,11 @@ class Listing:
     def all(self, namespace: str | None) -> Iterator[Memory]:
         """See the port."""
         return map(Memory, self.rows.stream(*within(self.store, namespace, "namespace")))
+
+    def of_ids(self, ids: Sequence[str]) -> dict[str, Memory]:
+        """See the port."""
+        found = map(Memory, self.rows.named("id", ids))
+        return {each.id: each for each in found if each.id is not None}
 
     def told(self, memory: Memory) -> dict[str, Value]:
         """See the port."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ai_memory.stores.memory_port_writing import NOTHING
-from ai_memory.stores.sqlite import previous, staged
+from ai_memory.stores.sqlite import previous, staged, whole
 from ai_memory.stores.sqlite.provenance import forget_row
 
 if TYPE_CHECKING:
     from ai_memory.memory.records import Value
+    from ai_memory.stores.memory_values import WholeMemory
     from ai_memory.stores.sqlite.base import Transaction
     from ai_memory.stores.sqlite.memories import Memories
 
@@ -51,6 +52,10 @@ class MemoryWriter:
             forget_row(self.inner, memory_id)
             staged.drop_of_memory(self.inner, memory_id)
         return altered
+
+    def put_whole(self, memories: Sequence[WholeMemory]) -> None:
+        """See the port."""
+        whole.put(self.inner, self.memories.rows, memories)
 
     def delete(self, memory_id: str) -> bool:
         """See the port."""

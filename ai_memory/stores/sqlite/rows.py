@@ -11,6 +11,7 @@ from ai_memory.memory.text_codec import quoted
 from ai_memory.stores.memory_port_writing import NOTHING
 from ai_memory.stores.memory_values import Column
 from ai_memory.stores.sqlite import triggers, word_index
+from ai_memory.stores.sqlite.among import VALUES
 
 if TYPE_CHECKING:
     from ai_memory.memory.records import Value
@@ -74,6 +75,12 @@ class Rows:
         """Yield the rows for which an SQL condition holds, all where there is none, in the order they were stored."""
         for row in self.store.db.stream(f"{self._select()} WHERE {condition}{IN_ORDER}", bindings):
             yield self._row(row)
+
+    def named(self, column: str, texts: Sequence[str]) -> Iterator[Row]:
+        """Yield the rows of which a column is one of some texts."""
+        if texts:
+            bound = self.store.db.array([self.store.codec.bound(each) for each in texts])
+            yield from self.stream(f"{quoted(column)} IN (SELECT CAST(value AS TEXT) FROM {VALUES})", {"values": bound})
 
     @property
     def written_by_triggers(self) -> frozenset[str]:

@@ -12,9 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
+from sentence_transformers import SentenceTransformer
 
 from ai_memory.embed.local.embedder import LocalEmbedder
 from ai_memory.embed.local.engine_torch import TorchEngine
+from ai_memory.embed.local.features import apart, together
 from ai_memory.embed.local.pass_size import sizes_of
 from ai_memory.embed.local.tokens import token_count
 from ai_memory.embed.port import ModelFacts
@@ -44,6 +46,21 @@ def test_vectors_come_in_the_order_of_the_texts_whatever_their_lengths(tiny_mode
     assert together.dtype == np.float32
     assert together.shape == (5, 32)
     assert cosines(together, alone).min() > 0.99999
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_texts_that_were_read_apart_are_filled_up_as_the_library_fills_them(tiny_model: Path, side: str) -> None:
+    model = SentenceTransformer(str(tiny_model), device="cpu", local_files_only=True)
+    model.tokenizer.padding_side = side
+    whole = model.preprocess(TEXTS, prompt="")
+    unpadded = {"common": {"return_tensors": None}, "text": {"padding": False}}
+    read = apart(TEXTS, dict(model.preprocess(TEXTS, prompt="", processing_kwargs=unpadded)), model.tokenizer)
+    batch = together(read, model.tokenizer)
+
+    assert batch
+    assert batch.keys() == whole.keys()
+    assert [len(each) for each in read] == whole["attention_mask"].sum(axis=1).tolist()
+    assert all(np.array_equal(batch[name], whole[name]) for name in whole)
 
 
 class CountingEngine:

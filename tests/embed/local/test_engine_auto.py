@@ -283,7 +283,10 @@ def test_the_fastest_stands_first_and_torch_last(model: Path, installed: Install
     assert engines(named(model, device="cuda")) == ["torch"]
     installed("torch", "onnx", "openvino", accelerator=True)
     assert engines(named(model)) == ["torch"]
+    assert engines_of.is_accelerated(named(model))
+    assert not engines_of.is_accelerated(named(model, device="cpu"))
     installed("onnx", accelerator=True)
+    assert not engines_of.is_accelerated(named(model))
     assert engines(named(model)) == ["onnx"]
     installed("torch", "onnx")
     (model / "onnx" / "model.onnx").unlink()

@@ -43,6 +43,10 @@ class PostgresMemorySubject:
     def version(self) -> int | None:
         return postgres_shapes.VERSIONS[-1]
 
+    @property
+    def width(self) -> int | None:
+        return EMBEDDER.dim if self.pgvector else None
+
     @contextmanager
     def read(self) -> Iterator[Library]:
         with database.Database(self.url).read() as store:

@@ -42,6 +42,10 @@ class SqliteMemorySubject:
     def version(self) -> int | None:
         return None
 
+    @property
+    def width(self) -> int | None:
+        return None
+
     def read(self) -> AbstractContextManager[Library]:
         return reading(self.path)
 
