@@ -9,15 +9,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from ai_memory import __version__
 from ai_memory.errors import OperatorNeeded
+from ai_memory.reembed.finish.exchanged import exchange_back
 from ai_memory.reembed.finish.moving import PAGE_ROWS
 from ai_memory.reembed.finish.rollback import Rollback
 from ai_memory.reembed.heartbeat import require_no_pause
 from ai_memory.reembed.holding import holding
 from ai_memory.reembed.recorded import recorded_run
 from ai_memory.reembed.sweep.staging import drop_staged
-from ai_memory.stores.values import Span, Terms
 
 if TYPE_CHECKING:
     from ai_memory.reembed.finish.rollback_report import RollbackReport
@@ -71,7 +70,8 @@ class Back:
             run = _to_leave(store)
             beside = store.targets.staged.exchange()
             if beside and beside.run_id == run.run_id and beside.done:
-                return self._exchanged(store, run)
+                exchange_back(store, run, now_ms=now_ms)
+                return WentBack(run.run_id, state="done")
             moved = not beside and (store.runs.checkpoints(run) or run.kept.rows)
             if run.state == "switched" and not moved:
                 return self._at_once(store, run)
@@ -98,28 +98,6 @@ class Back:
             transaction.staging.exchange_back(run)
         drop_staged(store)
         return WentBack(run.run_id)
-
-    def _exchanged(self, store: Store, run: Run) -> WentBack:
-        """Have the columns of before change places with the run's in one commit: a rollback of it and of all since."""
-        now_ms, last = self.tools.clock.now_ms(), recorded_run(store) or run
-        since = Span(run.run_id, last.run_id)
-        with store.transaction() as transaction:
-            given_up = transaction.runs.cancel(now_ms=now_ms)
-            if given_up is not None:
-                transaction.runs.note_cancelled(given_up, now_ms=now_ms)
-            for each in since.numbers:
-                transaction.operator.withdraw(each)
-            by = transaction.runs.begin(
-                target=store.targets.read(run.target),
-                target_model=run.target_model,
-                terms=Terms(undoes=since),
-                now_ms=now_ms,
-                tool_version=__version__,
-            )
-            transaction.runs.transition(by, "done", now_ms=now_ms, fenced=False)
-            transaction.undo.undone(since, by)
-            transaction.staging.exchange_back(run)
-        return WentBack(run.run_id, state="done")
 
 
 def _to_leave(store: Reader) -> Run:
