@@ -1341,6 +1341,27 @@ class RunSuite(Suite):
         assert taken.in_flight_limit == 18
         assert store.runs.read(run.run_id).in_flight_limit == 0
 
+    @pytest.mark.parametrize("give_up", ["cancelled", "superseded"])
+    @pytest.mark.parametrize(("staged", "lost"), [(True, 5), (False, 0)])
+    def test_what_is_dropped_with_a_staged_run_that_is_given_up_is_the_next_ones_to_tell(
+        self, store: Store, target: Fingerprint, give_up: str, staged: bool, lost: int
+    ) -> None:
+        with store.transaction() as transaction:
+            run = take(transaction, begin(transaction, target, terms=Terms(staged=staged)))
+            transaction.progress.count(run, Counters(reembedded=4, asked_again=1))
+            transaction.runs.transition(run, give_up, now_ms=NOW_MS, fenced=False)
+
+        assert store.targets.left_in_flight(target.id, None) == 9 + lost
+
+    def test_a_staged_run_that_is_cancelled_has_lost_what_it_had_sent(self, store: Store, target: Fingerprint) -> None:
+        with store.transaction() as transaction:
+            run = take(transaction, begin(transaction, target, terms=Terms(staged=True)))
+            transaction.progress.count(run, Counters(reembedded=4, asked_again=1))
+            transaction.runs.transition(run, "ready", now_ms=NOW_MS, fenced=True)
+            transaction.runs.cancel(now_ms=NOW_MS)
+
+        assert store.targets.left_in_flight(target.id, None) == 5
+
     def test_a_run_takes_on_what_is_in_flight_of_its_own_target_and_namespaces(
         self, store: Store, target: Fingerprint
     ) -> None:
