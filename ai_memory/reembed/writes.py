@@ -31,7 +31,7 @@ def rehearse_documents(
         target = enter(transaction)
         transaction.vectors.write([write_of(document, some_vector(target.dim))], target, one_by_one=True)
 
-    return store.rehearse({each.id: partial(attempt, document=each) for each in documents})
+    return store.structure.rehearse({each.id: partial(attempt, document=each) for each in documents})
 
 
 def write_of(document: Document, blob: bytes, origin: str = REEMBED, *, proven: bool = False) -> VectorWrite:

@@ -201,6 +201,10 @@ class Snapshot(Protocol):
 class Store(Reader, Protocol):
     """A database open to write."""
 
+    @property
+    def structure(self) -> Structure:
+        """Its own schema: what that refuses, and what is built in it."""
+
     def transaction(self) -> AbstractContextManager[Transaction]:
         """Hold the one write transaction: committed at the end of the block, rolled back on any error.
 
@@ -220,11 +224,18 @@ class Store(Reader, Protocol):
             DataRefused: it cannot be opened any more.
         """
 
+
+class Structure(Protocol):
+    """The schema that a database has for its memories, theirs and its owner's."""
+
     def rehearse(self, attempts: Mapping[str, Callable[[Transaction], object]]) -> dict[str, str]:
         """Try to write, each attempt of one memory by its id, and return the database's words on those it refuses.
 
         Every attempt is rolled back. An attempt may be called twice.
         """
+
+    def index(self, run: Run) -> None:
+        """Index what a run moved to columns of another width as the memories' own are, while others write these."""
 
 
 class Transaction(Protocol):

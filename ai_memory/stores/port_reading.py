@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ai_memory.memory.reason import Kind, Reason
     from ai_memory.memory.row import MemoryRow, Traits
     from ai_memory.stores.course import Moment
-    from ai_memory.stores.served import Active
+    from ai_memory.stores.served import Active, Exchange
     from ai_memory.stores.values import (
         Checkpoint,
         Identity,
@@ -169,6 +169,9 @@ class StagedReader(Protocol):
 
     def active(self) -> Active | None:
         """Return what is served in the place of the memories' own vectors; None: they are."""
+
+    def exchange(self) -> Exchange | None:
+        """Return which columns for vectors of another width stand beside the memories' own; None: none do."""
 
 
 class TargetReader(Protocol):

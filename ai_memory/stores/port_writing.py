@@ -98,6 +98,20 @@ class StagingWriter(Protocol):
     def drop(self, *, limit: int) -> int:
         """Drop at most `limit` staged vectors, of whatever target, and return how many there were."""
 
+    def lay(self, run: Run, target: Fingerprint) -> None:
+        """Lay columns where vectors of another width are moved to, where the memories take one; what is there stays.
+
+        Raises:
+            OperatorNeeded, SchemaRefused: that cannot be done as things are.
+            NotFinished: others held the memories for too long, as with `exchange`.
+        """
+
+    def exchange(self, run: Run) -> None:
+        """Have what a run moved there be the memories' own, and keep what was; the last thing that is asked."""
+
+    def exchange_back(self, run: Run) -> None:
+        """Have what was kept be the memories' own again, and drop what the run moved, if it stands in such columns."""
+
 
 class UndoWriter(Protocol):
     """Puts back what runs replaced, and drops what was kept of it."""

@@ -1,4 +1,4 @@
-"""What search serves where that is not what stands in the memories."""
+"""What search serves where that is not what stands in the memories, and columns that are to take their place."""
 
 from __future__ import annotations
 
@@ -14,3 +14,14 @@ class Active:
 
     run_id: int
     target: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """Columns for vectors of another width, beside the memories' own.
+
+    The run fills them; `done`: they have changed places, and hold what it replaced.
+    """
+
+    run_id: int
+    done: bool

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from ai_memory.actions.cancel import cancel as cancel_staged
 from ai_memory.reembed.doubt import most_asked
 from ai_memory.reembed.finish.rollback import Rollback
 from ai_memory.reembed.inspect.report import RunReport
@@ -194,6 +196,22 @@ def test_a_run_that_was_given_up_after_a_clean_stop_has_nothing_to_announce(tmp_
     cancel(path)
 
     assert Work(path).run(batch=BATCH).texts_sent_twice == 0
+
+
+@pytest.mark.parametrize("lives", [FIRST_PAGE + 30, 1000])
+@pytest.mark.parametrize("staged", [True, False])
+def test_what_a_staged_run_had_sent_is_announced_by_the_next_one_where_it_was_dropped(
+    tmp_path: Path, lives: int, staged: bool
+) -> None:
+    path, killed, last = files.create(tmp_path / "m.db", 40), Deadly(lives), Deadly(1000)
+    with suppress(Killed):
+        Work(path, HashEmbedder(concurrency=2, before=killed)).run(batch=BATCH, staged=True)
+    dropped = cancel_staged(database(path), now_ms=NOW_MS).dropped
+
+    report = Work(path, HashEmbedder(before=last)).run(batch=BATCH, staged=staged)
+
+    assert report.exit_code == 0
+    assert 0 < dropped <= len(set(last.sent) & set(killed.sent)) <= report.texts_sent_twice
 
 
 def test_no_more_is_announced_than_there_is_to_send(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ from ai_memory.stores.computing import Computing
 from ai_memory.stores.course import ENDED, TAKEN_OVER, WRITTEN
 from ai_memory.stores.holder import Holder, LockState
 from ai_memory.stores.port import Database, Reader, Snapshot, Store, Transaction
-from ai_memory.stores.served import Active
+from ai_memory.stores.served import Active, Exchange
 from ai_memory.stores.values import (
     HOT,
     NOTHING_KEPT,
@@ -61,6 +61,7 @@ from tests.support.fakes import HashEmbedder
 
 NOW_MS = 1_800_000_000_000
 EMBEDDER, ANOTHER = HashEmbedder(), HashEmbedder(model="another")
+WIDE = HashEmbedder(dim=24, model="wide")
 HOLDER, OTHER = Holder(1, "here", NOW_MS), Holder(2, "there", NOW_MS)
 REASON = Reason("refused", "the input was refused.", 400)
 EOF_OF_A = Checkpoint("a", "id-004", eof=True, rows_done=3)
@@ -602,10 +603,12 @@ class WritingSuite(Suite):
         self, subject: Subject, store: Store, target: Fingerprint
     ) -> None:
         writes = [write_of(store, each) for each in IDS[:3]]
-        assert store.rehearse({each.id: rehearsed(each, target) for each in writes}) == {}
+        assert store.structure.rehearse({each.id: rehearsed(each, target) for each in writes}) == {}
         subject.refuse("id-001", "legal hold")
 
-        assert store.rehearse({each.id: rehearsed(each, target) for each in writes}) == {"id-001": "legal hold"}
+        assert store.structure.rehearse({each.id: rehearsed(each, target) for each in writes}) == {
+            "id-001": "legal hold"
+        }
 
         assert store.memories.stored_spaces() == []
         assert {freshness(store, target, each) for each in IDS} == {Freshness.STALE}
@@ -1026,6 +1029,42 @@ class StagingSuite(Suite):
         assert store.targets.staged.count() == 2
         assert (freshness(store, target, "id-001"), old.dim) == (Freshness.FRESH, OLD.dim)
 
+    def test_vectors_of_another_width_are_the_memories_own_once_they_are_moved(
+        self, subject: Subject, store: Store, old: Fingerprint
+    ) -> None:
+        before, wide = state(store), entered(store, WIDE)
+        with store.transaction() as transaction:
+            run = take(transaction, begin(transaction, wide, terms=Terms(keeps_previous=True, staged=True)))
+            writes = [write_of(transaction.reader, each, embedder=WIDE) for each in IDS]
+            transaction.vectors.write(writes, wide, one_by_one=False, place=Staged())
+        served(store, run)
+
+        for _ in range(2):
+            with store.transaction() as transaction:
+                transaction.staging.lay(run, wide)
+        with store.transaction() as transaction:
+            assert transaction.vectors.write(writes, wide, one_by_one=False, place=InRow(run.run_id)) == [True] * 6
+        assert [freshness(store, wide, each) for each in IDS] == [Freshness.FRESH] * 6
+        store.structure.index(run)
+        with store.transaction() as transaction:
+            transaction.runs.transition(run, "done", now_ms=NOW_MS, fenced=True)
+            transaction.staging.serve_own()
+            transaction.staging.exchange(run)
+
+        with subject.database.write(now_ms=NOW_MS) as again:
+            assert [freshness(again, wide, each) for each in IDS] == [Freshness.FRESH] * 6
+            assert [row.embedding for row in again.memories.rows_by_id(IDS, target=None)] == [w.blob for w in writes]
+            beside = again.targets.staged.exchange()
+            assert beside == (Exchange(run.run_id, done=True) if subject.width else None)
+            assert sum((room for _, room in again.targets.previous.kept()), Room()).rows == len(IDS)
+            if beside:
+                with again.transaction() as transaction:
+                    transaction.staging.exchange_back(run)
+        if beside:
+            with subject.database.write(now_ms=NOW_MS) as back:
+                assert (state(back), back.targets.staged.exchange()) == (before, None)
+                assert freshness(back, old, "id-000") is Freshness.FRESH
+
     def test_what_is_staged_is_dropped_by_pages_and_nothing_else_changes(
         self, store: Store, old: Fingerprint, target: Fingerprint, run: Run
     ) -> None:
@@ -1301,6 +1340,27 @@ class RunSuite(Suite):
         assert (new.in_flight_limit, new.untold, taken.counters.texts_sent_twice) == (9, True, 9)
         assert taken.in_flight_limit == 18
         assert store.runs.read(run.run_id).in_flight_limit == 0
+
+    @pytest.mark.parametrize("give_up", ["cancelled", "superseded"])
+    @pytest.mark.parametrize(("staged", "lost"), [(True, 5), (False, 0)])
+    def test_what_is_dropped_with_a_staged_run_that_is_given_up_is_the_next_ones_to_tell(
+        self, store: Store, target: Fingerprint, give_up: str, staged: bool, lost: int
+    ) -> None:
+        with store.transaction() as transaction:
+            run = take(transaction, begin(transaction, target, terms=Terms(staged=staged)))
+            transaction.progress.count(run, Counters(reembedded=4, asked_again=1))
+            transaction.runs.transition(run, give_up, now_ms=NOW_MS, fenced=False)
+
+        assert store.targets.left_in_flight(target.id, None) == 9 + lost
+
+    def test_a_staged_run_that_is_cancelled_has_lost_what_it_had_sent(self, store: Store, target: Fingerprint) -> None:
+        with store.transaction() as transaction:
+            run = take(transaction, begin(transaction, target, terms=Terms(staged=True)))
+            transaction.progress.count(run, Counters(reembedded=4, asked_again=1))
+            transaction.runs.transition(run, "ready", now_ms=NOW_MS, fenced=True)
+            transaction.runs.cancel(now_ms=NOW_MS)
+
+        assert store.targets.left_in_flight(target.id, None) == 5
 
     def test_a_run_takes_on_what_is_in_flight_of_its_own_target_and_namespaces(
         self, store: Store, target: Fingerprint

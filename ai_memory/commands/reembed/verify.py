@@ -194,7 +194,8 @@ def _step(looked: _Looked, verify: str) -> tuple[str, str]:
     if made:
         return f"{counted(made, 'row was', 'rows were')} made stale. To embed them anew", looked.next
     if sample and sample.differing and made is not None:
-        return "None of them was made stale: they were edited, or given another vector, since. To look again", again
+        since = "asked for again they got the stored vector, or they were edited, or given another one, since"
+        return f"None of them was made stale: {since}. To look again", again
     if sample and sample.differing:
         return (f"{WAYS_OUT}.", "") if sample.mostly else (MEND, again)
     if sample and not looked.found:

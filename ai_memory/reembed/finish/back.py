@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import OperatorNeeded
+from ai_memory.reembed.finish.exchanged import exchange_back
 from ai_memory.reembed.finish.moving import PAGE_ROWS
 from ai_memory.reembed.finish.rollback import Rollback
 from ai_memory.reembed.heartbeat import require_no_pause
@@ -37,6 +38,8 @@ class WentBack:
     def lines(self) -> list[str]:
         """Return the words for people."""
         served = f"What was served before run {self.run_id} is served again."
+        if self.state == "done":
+            return [served, "Its own vectors are dropped. Memories that came or changed since have none of before."]
         return [served, f"Run {self.run_id} is cancelled; what stood beside the memories is dropped."]
 
     def values(self) -> dict[str, object]:
@@ -65,7 +68,12 @@ class Back:
         with holding(self.database, now_ms=now_ms), self.database.write(now_ms=now_ms) as store:
             require_no_pause(store, now_ms=now_ms)
             run = _to_leave(store)
-            if run.state == "switched" and not store.runs.checkpoints(run) and not run.kept.rows:
+            beside = store.targets.staged.exchange()
+            if beside and beside.run_id == run.run_id and beside.done:
+                exchange_back(store, run, now_ms=now_ms)
+                return WentBack(run.run_id, state="done")
+            moved = not beside and (store.runs.checkpoints(run) or run.kept.rows)
+            if run.state == "switched" and not moved:
                 return self._at_once(store, run)
             if run.state == "cancelled" and run.undone_by is None and store.runs.unfinished() is None:
                 # It was left in the middle of what follows that one commit.
@@ -87,6 +95,7 @@ class Back:
             transaction.runs.transition(run, "cancelled", now_ms=now_ms, fenced=True)
             transaction.staging.serve_own()
             transaction.operator.withdraw(run.run_id)
+            transaction.staging.exchange_back(run)
         drop_staged(store)
         return WentBack(run.run_id)
 

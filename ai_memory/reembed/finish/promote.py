@@ -47,6 +47,7 @@ def promote(
     left = store.targets.staged.count()
     with store.transaction() as transaction:
         run = transaction.runs.take_over(run, holder, in_flight_limit=0, lost=0, breaker_until=None, now_ms=now_ms)
+        transaction.staging.lay(run, target)
         was = run.counted or Counted(left, left, 0, now_ms)
         transaction.progress.note_census(run, replace(was, remaining=left, at=now_ms))
 
@@ -100,11 +101,13 @@ def _require_some(store: Store, target: Fingerprint, page: Page) -> None:
 
 def _finish(store: Store, run: Run, target: Fingerprint, tools: SweepTools) -> Ending:
     """End the run: what could be moved is, and the memories' own vectors are served."""
+    store.structure.index(run)
     now_ms = tools.clock.now_ms()
     with store.transaction() as transaction:
         transaction.runs.transition(run, "done", now_ms=now_ms, fenced=True)
         transaction.staging.serve_own()
         transaction.operator.completed(run, target, now_ms=now_ms)
+        transaction.staging.exchange(run)
     drop_staged(store)
     census = take_census(store, target, run.scope, now_ms=tools.clock.now_ms())
     reason = {0: "complete", NotFinished.exit_code: "edited since"}.get(census.exit_code, "quarantine")

@@ -145,7 +145,9 @@ class Rollback:
         """Return the words of the database on what is still to be put back, by memory."""
         journal, refused, after = RunJournal(run), dict[str, str](), None
         while ids := store.targets.previous.ids_after(undoes, after, limit=self.batch):
-            refused |= store.rehearse({each: partial(journal.put_back, ids=[each], unwritable={}) for each in ids})
+            refused |= store.structure.rehearse(
+                {each: partial(journal.put_back, ids=[each], unwritable={}) for each in ids}
+            )
             after = ids[-1]
         return refused
 

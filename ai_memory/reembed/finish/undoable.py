@@ -73,6 +73,10 @@ def find_undoable(store: Reader, run_id: int | None = None) -> Undoable:
     found = Undoable(undoes, first, last, store.targets.read(last.target), kept, rollback)
     if found.done or found.resumed:
         return found
+    beside = store.targets.staged.exchange()
+    if beside and beside.done and beside.run_id in undoes.numbers:
+        what = f"What run {beside.run_id} replaced is of another width, and stands in columns of its own."
+        raise OperatorNeeded(what, tip=f"To go back to it: {SWITCH_BACK}")
     lost = store.targets.previous.lost(undoes)
     if lost and not _stands_beside(found):
         raise _lost(store, found, lost)

@@ -55,6 +55,11 @@ class Budget:
         """Whether tokens are limited."""
         return self._spending.limit is not None
 
+    @property
+    def most(self) -> int:
+        """How many tokens are allowed; 0 where any number is."""
+        return self._spending.limit.most if self._spending.limit else 0
+
     def take(self, text: str) -> Take:
         """Reserve a document where no limit would be crossed by it, nor might be."""
         self.tight = False

@@ -104,7 +104,7 @@ def rehearse_page(store: Store, journal: Journal, page: Page, target: Fingerprin
     embedded = page.documents + page.duplicates + tuple(each.document for each in page.at_hand)
     refused = rehearse_documents(store, embedded, lambda _: target)
     returns = {each: partial(journal.put_back, ids=[each], unwritable={}) for each in page.to_put_back}
-    return {**refused, **store.rehearse(attests), **store.rehearse(returns)}
+    return {**refused, **store.structure.rehearse(attests), **store.structure.rehearse(returns)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,12 +97,16 @@ def budget_spent(run: Run, flag: str) -> Ending:
 TOO_SMALL = "budget too small"
 
 
-def too_small(run: Run, flag: str, tokens: int, needed: int) -> Ending:
-    """Return the end at which a budget by `flag` has let no row through, though `tokens` were spent of `needed`."""
+def too_small(run: Run, flag: str, tokens: int, needed: int, *, most: int) -> Ending:
+    """Return the end at which `most` tokens, a budget by `flag`, let no row through though `tokens` were spent.
+
+    The next start needs `needed`, which may be less: what was asked now of earlier rows is not asked again.
+    """
+    raised = f"Raise --{flag}, then" if needed > most else "So many are allowed, so go on"
     error = NotFinished(
         f"--{flag} lets no row through: about {tokens:,} tokens went to texts that show what the endpoint serves, "
         f"and the next row needs {needed:,} with them.",
-        tip=f"Raise --{flag}, then: ai-memory reembed --resume",
+        tip=f"{raised}: ai-memory reembed --resume",
     )
     return Ending(run, error.exit_code, TOO_SMALL, error=error, tokens_needed=needed)
 

@@ -19,7 +19,7 @@ from ai_memory.reembed.plan.approval import approve_by_hand
 from ai_memory.reembed.plan.census import take_census
 from ai_memory.reembed.plan.decide import asks_of_file
 from ai_memory.reembed.plan.targets import known_fingerprint
-from ai_memory.reembed.sweep.ending import Ending, rows_outside, stopped, stopped_by, too_small
+from ai_memory.reembed.sweep.ending import Ending, rows_outside, stopped, stopped_by
 
 if TYPE_CHECKING:
     from ai_memory.reembed.options import Options
@@ -58,7 +58,7 @@ class Leaving:
         if not isinstance(error, BudgetSpent):
             return Ending(self.run, error.exit_code, error.reason, error=error)
         if self.passes.idle:
-            return too_small(self.run, error.flag, self.tools.ledger.spent.tokens, self.passes.tokens_needed)
+            return self.passes.too_small(error.flag)
         return Ending(self.run, error.exit_code, error.flag, error=error)
 
     def leave(self, ending: Ending, heartbeat: Heartbeat) -> Ending:

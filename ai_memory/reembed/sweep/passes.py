@@ -109,6 +109,11 @@ class Passes:
         """How many tokens the next start must be allowed for a row; 0 where they are not limited."""
         return self._next.needs(self._journal.run.run_id, self._committer.target, self._budget, idle=self.idle)
 
+    def too_small(self, flag: str) -> Ending:
+        """Return the end at which the limit `flag` has let no row through."""
+        spent, run = self._tools.ledger.spent.tokens, self._journal.run
+        return too_small(run, flag, spent, self.tokens_needed, most=self._budget.most)
+
     @property
     def unsettled(self) -> int:
         """How many texts that killed runners had sent are not committed yet, at most."""
@@ -203,5 +208,5 @@ class Passes:
         if walk.stopped:
             return stopped(run, self._tools.stop)
         if self._budget.spent != MAX_ROWS and self.idle:
-            return too_small(run, self._budget.spent, self._tools.ledger.spent.tokens, self.tokens_needed)
+            return self.too_small(self._budget.spent)
         return budget_spent(run, self._budget.spent)

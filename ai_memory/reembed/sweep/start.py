@@ -14,10 +14,10 @@ from ai_memory.reembed.plan.targets import known_fingerprint
 from ai_memory.reembed.plan.trial import require_updates
 from ai_memory.reembed.sweep.budget import BESIDE_ROWS, Budget, Take
 from ai_memory.reembed.sweep.needed import Start, first_sent, tokens_needed, unknown
-from ai_memory.vectors.witness import WITNESS_TEXTS
+from ai_memory.vectors.witness import CANARY, WITNESS_TEXTS
 
 if TYPE_CHECKING:
-    from ai_memory.embed.port import TokenLimit
+    from ai_memory.embed.port import Spending, TokenLimit
     from ai_memory.memory.freshness import Unfit
     from ai_memory.reembed.options import Options
     from ai_memory.reembed.plan.plan import Plan
@@ -68,7 +68,7 @@ def _require_budget(store: Reader, planned: Plan, options: Options, tools: Tools
     budget.asked_again = start.most_again
     if budget.take(census.shortest) is Take.TAKEN:
         return
-    first, begun = first_sent(store, start), spending.spent + spending.most(BESIDE_ROWS)
+    first, begun = first_sent(store, start), _asked_before(tools, spending) + spending.most(BESIDE_ROWS)
     if first.free or not first.text:
         if not spending.allows(spending.most(WITNESS_TEXTS)):
             raise _too_few(
@@ -86,6 +86,11 @@ def _require_budget(store: Reader, planned: Plan, options: Options, tools: Tools
         f"may take {shortest:,}, the first one {needed:,}."
     )
     raise _too_few(spending.limit, needed, options, what)
+
+
+def _asked_before(tools: Tools, spending: Spending) -> int:
+    """Return what asking for the width takes, where no width is configured: as much was spent, or was not allowed."""
+    return spending.spent or (0 if tools.embedder.target.dim else spending.most([CANARY]))
 
 
 def _too_few(limit: TokenLimit, needed: int, options: Options, what: str) -> UsageError:

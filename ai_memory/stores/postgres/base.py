@@ -33,4 +33,9 @@ class Store:
 
 @dataclass(frozen=True, slots=True)
 class Transaction(Store):
-    """A store whose write transaction is open. Whatever writes takes one, and it reads what it wrote."""
+    """A store whose write transaction is open. Whatever writes takes one, and it reads what it wrote.
+
+    `rehearsing`: it is rolled back in any case.
+    """
+
+    rehearsing: bool = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,7 +65,7 @@ class Database:
             schema = read_schema(db)
             require_known(db.name, schema)
             migrate(db, schema.form, now_ms=now_ms)
-            yield Store(db, schema, created)
+            yield Store(db, replace(schema, has_reembed=True), created)
 
     @contextmanager
     def hold(self, holder: Holder, *, damaged: bool = False) -> Iterator[bool]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ai_memory.memory.text_codec import quoted
+from ai_memory.stores.postgres import exchange
 from ai_memory.stores.postgres.connection import OURS
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def drop(transaction: Transaction) -> list[str]:
     """
     found = names(transaction)
     if found:
+        exchange.drop(transaction)
         transaction.db.execute(DROP.format(tables=", ".join(f"{OURS}.{quoted(each)}" for each in found)))
         transaction.db.run(DROP_REST)
     return found

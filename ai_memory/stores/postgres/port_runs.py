@@ -125,7 +125,7 @@ class RunWriter:
     ) -> Run:
         """See the port."""
         if not terms.undoes:
-            require_width(self.inner, target)
+            require_width(self.inner, target, staged=terms.staged)
         run = runs.begin_run(
             self.inner,
             target=target.id,
@@ -167,7 +167,7 @@ class RunWriter:
 
     def aim_at(self, run: Run, target: Fingerprint) -> None:
         """See the port."""
-        require_width(self.inner, target)
+        require_width(self.inner, target, staged=run.staged, begun=True)
         runs.set_target(self.inner, run, target.id)
 
     def beat(self, run: Run, *, failure: str, now_ms: int) -> bool:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ai_memory.stores.postgres import (
+    beside,
+    exchange,
     fingerprints,
     hot_list,
     in_flight,
@@ -23,14 +25,24 @@ from ai_memory.stores.postgres import (
 from ai_memory.stores.postgres.namespaces import require_seen
 from ai_memory.stores.postgres.stored import stored_blob
 from ai_memory.stores.postgres.which_rows import judged
-from ai_memory.stores.served import Active
+from ai_memory.stores.served import Active, Exchange
 from ai_memory.stores.values import NOTHING_KEPT, Staged
 
 if TYPE_CHECKING:
     from ai_memory.memory.row import MemoryRow, Traits
     from ai_memory.stores.port_reading import Stored
     from ai_memory.stores.postgres.base import Store, Transaction
-    from ai_memory.stores.values import Identity, KeptTarget, KeptVector, Place, Room, Run, Space, Span, VectorWrite
+    from ai_memory.stores.values import (
+        Identity,
+        KeptTarget,
+        KeptVector,
+        Place,
+        Room,
+        Run,
+        Space,
+        Span,
+        VectorWrite,
+    )
     from ai_memory.vectors.target import Fingerprint
 
 
@@ -185,6 +197,10 @@ class StagedReader:
         found = staged.active(self.store)
         return Active(*found) if found else None
 
+    def exchange(self) -> Exchange | None:
+        """See the port."""
+        return beside.state(self.store)
+
 
 @dataclass(frozen=True, slots=True)
 class TargetReader:
@@ -294,6 +310,18 @@ class StagingWriter:
     def drop(self, *, limit: int) -> int:
         """See the port."""
         return staged.drop(self.inner, limit=limit)
+
+    def lay(self, run: Run, target: Fingerprint) -> None:
+        """See the port."""
+        exchange.lay(self.inner, run, target)
+
+    def exchange(self, run: Run) -> None:
+        """See the port."""
+        exchange.exchange(self.inner, run)
+
+    def exchange_back(self, run: Run) -> None:
+        """See the port."""
+        exchange.exchange_back(self.inner, run)
 
 
 @dataclass(frozen=True, slots=True)

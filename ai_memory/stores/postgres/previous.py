@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from ai_memory.stores.postgres import beside, exchange
 from ai_memory.stores.postgres.names import those_storable
 from ai_memory.stores.postgres.origins import SWEPT
 from ai_memory.stores.postgres.pending import SAME_TEXT
@@ -185,7 +186,8 @@ def replaced_by(store: Store, run_id: int, ids: Sequence[str]) -> dict[str, tupl
 
 def kept(store: Store) -> list[tuple[int, Room]]:
     """Return of which runs something is kept, and how much, the latest first."""
-    return [(run_id, Room(rows, size)) for run_id, rows, size in store.db.execute(KEPT_OF_RUNS)]
+    found = [(run_id, Room(rows, size)) for run_id, rows, size in store.db.execute(KEPT_OF_RUNS)]
+    return sorted(found + exchange.kept(store), reverse=True)
 
 
 def to_undo(store: Store) -> Span | None:
@@ -259,7 +261,19 @@ def prune(transaction: Transaction, after: int, *, spare: Sequence[Span], limit:
     drop = [each for each in page if not _is_in(each[1], spare)]
     transaction.db.execute(DROP, {"ids": [each[0] for each in drop]})
     rooms = note_dropped(transaction, [each[1:] for each in drop])
-    return page[-1][0] if page else None, sum(rooms.values(), Room())
+    if page:
+        return page[-1][0], sum(rooms.values(), Room())
+    return None, _drop_columns(transaction, spare)
+
+
+def _drop_columns(transaction: Transaction, spare: Sequence[Span]) -> Room:
+    """Drop what stands in columns beside the memories' own, but of a run to `spare`; return how much it was."""
+    found = beside.state(transaction)
+    if found is None or _is_in(found.run_id, spare) or not exchange.is_left(transaction):
+        return Room()
+    kept_there = sum((room for _, room in exchange.kept(transaction)), Room())
+    exchange.drop(transaction)
+    return kept_there
 
 
 def _is_in(run_id: int, spans: Sequence[Span]) -> bool:

@@ -10,7 +10,7 @@ from ai_memory.stores.postgres import pending, previous, staged
 from ai_memory.stores.postgres.pending import SAME_TEXT
 from ai_memory.stores.postgres.references import fires_triggers, naming, not_kept
 from ai_memory.stores.postgres.stored import stored_blob
-from ai_memory.stores.postgres.widths import require_width
+from ai_memory.stores.postgres.widths import OWN, Columns, columns_for
 from ai_memory.stores.values import NOTHING_KEPT, Staged
 from ai_memory.vectors.blob import is_sound
 
@@ -28,7 +28,7 @@ NOT_STANDING = """
     WHERE CASE WHEN m.id IS NULL THEN p.place = ANY(%(done)s::bigint[]) ELSE ({differs}) END ORDER BY p.place LIMIT 1
 """
 SET_PROVENANCE = """
-    INSERT INTO embedding_provenance (memory_id, fingerprint_id, src, head, origin, stretch)
+    INSERT INTO {records} (memory_id, fingerprint_id, src, head, origin, stretch)
     SELECT id, %(target)s, src, head, origin, stretch FROM pending_vector WHERE place = ANY(%(done)s::bigint[])
     ON CONFLICT (memory_id) DO UPDATE SET
         fingerprint_id = excluded.fingerprint_id, src = excluded.src, head = excluded.head, origin = excluded.origin,
@@ -51,22 +51,24 @@ def write_vectors(
         UpdateRefused: a trigger took one of them back at once.
         SchemaRefused: its memories take vectors of another width.
     """
-    require_width(transaction, fingerprint)
+    place = columns_for(transaction, fingerprint)
     if not writes:
         return []
     db, schema = transaction.db, transaction.schema
     pending.lay(transaction, writes, fingerprint)
-    if keep_for is not None:
+    if keep_for is not None and place.own:
         previous.keep(transaction, keep_for)
     stamp = {"dim": fingerprint.dim, "space": fingerprint.space, "target": fingerprint.id}
-    columns = ["embedding = p.embedding", *_stamp_columns(transaction)]
+    columns = [f"{place.prefix}embedding = {place.vector}", *_stamp_columns(transaction, place)]
     sql = UPDATE_VECTORS.format(columns=", ".join(columns), same_text=SAME_TEXT, and_envelope=schema.and_envelope)
     done = {int(row[0]) for row in db.execute(sql, stamp)}
     if fires_triggers(transaction):
         _require_kept(transaction, columns, done, stamp)
-    db.execute(SET_PROVENANCE, {"target": fingerprint.id, "done": list(done)})
-    staged.drop_of(transaction, [each.id for place, each in enumerate(writes) if place in done], fingerprint)
-    return [place in done for place in range(len(writes))]
+    db.execute(SET_PROVENANCE.format(records=place.records), {"target": fingerprint.id, "done": list(done)})
+    if place.own:
+        # What is written beside is served as it is staged, until the columns change places.
+        staged.drop_of(transaction, [each.id for number, each in enumerate(writes) if number in done], fingerprint)
+    return [number in done for number in range(len(writes))]
 
 
 def attest(transaction: Transaction, write: VectorWrite, fingerprint: Fingerprint, place: Place = NOTHING_KEPT) -> bool:
@@ -90,11 +92,11 @@ def _attest(transaction: Transaction, stands: VectorWrite, fingerprint: Fingerpr
     pending.lay(transaction, [stands], fingerprint)
     if keep_for is not None:
         previous.keep(transaction, keep_for)
-    stamps = ", ".join(_stamp_columns(transaction))
+    stamps = ", ".join(_stamp_columns(transaction, OWN))
     if stamps:
         values = {"id": stands.id, "dim": fingerprint.dim, "space": fingerprint.space}
         transaction.db.execute(STAMP.format(columns=stamps), values)
-    transaction.db.execute(SET_PROVENANCE, {"target": fingerprint.id, "done": [0]})
+    transaction.db.execute(SET_PROVENANCE.format(records=OWN.records), {"target": fingerprint.id, "done": [0]})
     staged.drop_of(transaction, [stands.id], fingerprint)
 
 
@@ -107,9 +109,9 @@ def _require_kept(store: Store, columns: Sequence[str], done: Collection[int], s
         raise not_kept(store, memory_id)
 
 
-def _stamp_columns(store: Store) -> list[str]:
+def _stamp_columns(store: Store, place: Columns) -> list[str]:
     stamps = {"embedding_dim": "%(dim)s::integer", "embedding_space": "%(space)s::text"}
-    return [f"{name} = {value}" for name, value in stamps.items() if name in store.schema.columns]
+    return [f"{place.prefix}{name} = {value}" for name, value in stamps.items() if name in store.schema.columns]
 
 
 def write_one_by_one(

@@ -26,6 +26,7 @@ COLUMNS = """
         a.atthasdef AND coalesce(pg_get_expr(d.adbin, d.adrelid), 'NULL') NOT LIKE 'NULL%%'
     FROM pg_attribute AS a LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
     WHERE a.attrelid = to_regclass(%(table)s) AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+        AND a.attname NOT LIKE 'ai\\_memory\\_%%'
     ORDER BY a.attnum
 """
 DENIED = """

@@ -31,14 +31,18 @@ UNFINISHED = f"{RUN} WHERE {IS_UNFINISHED}"
 RECENT = f"{RUN} WHERE stamps = 0 ORDER BY run_id DESC LIMIT %(most)s::bigint"
 ONE = f"{RUN} WHERE run_id = %(run_id)s"
 UNFINISHED_ID = f"SELECT max(run_id) FROM reembed_run WHERE {IS_UNFINISHED}"
-# What was given up before it was moved into the memories is dropped: they have nothing of it.
+# What was given up before it was moved into the memories is dropped: they have nothing of it, and its texts are sent
+# again as those that were in flight.
 LOST = """
     remaining = CASE WHEN {lost} AND staged = 1 AND moved = 0 THEN greatest(live - in_quarantine, 0) ELSE remaining END,
-    reads_left = CASE WHEN {lost} AND staged = 1 AND moved = 0 THEN reads ELSE reads_left END
+    reads_left = CASE WHEN {lost} AND staged = 1 AND moved = 0 THEN reads ELSE reads_left END,
+    in_flight_limit = CASE WHEN {lost} AND staged = 1 AND moved = 0 THEN in_flight_limit + reembedded + asked_again
+        ELSE {in_flight} END
 """
 GIVEN_UP = "%(new)s IN ('cancelled', 'superseded')"
 CANCEL = f"""
-    UPDATE reembed_run SET state = 'cancelled', finished_at = %(now)s, holder_json = NULL, {LOST.format(lost="true")}
+    UPDATE reembed_run SET state = 'cancelled', finished_at = %(now)s, holder_json = NULL,
+        {LOST.format(lost="true", in_flight="in_flight_limit")}
     WHERE {IS_UNFINISHED} RETURNING run_id
 """
 BEGIN_RUN = """
@@ -64,11 +68,12 @@ HOLD = """
 """
 COMMITS = "SELECT commits FROM reembed_run WHERE run_id = %(run_id)s AND fence = %(fence)s"
 # Of a run that is ready a census found every text that was sent.
+IN_FLIGHT = "CASE WHEN %(new)s = 'ready' THEN 0 ELSE in_flight_limit END"
 TRANSITION = f"""
     UPDATE reembed_run SET
         state = %(new)s, finished_at = %(now)s, holder_json = NULL,
         census_at = coalesce(%(census_at)s::bigint, census_at),
-        in_flight_limit = CASE WHEN %(new)s = 'ready' THEN 0 ELSE in_flight_limit END, {LOST.format(lost=GIVEN_UP)}
+        {LOST.format(lost=GIVEN_UP, in_flight=IN_FLIGHT)}
     WHERE run_id = %(run_id)s AND state = %(old)s AND (%(fence)s::bigint IS NULL OR fence = %(fence)s::bigint)
 """
 LEAVE = """

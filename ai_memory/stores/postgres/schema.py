@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 KIND = "SELECT relkind::text FROM pg_class WHERE oid = to_regclass('memories')"
 KINDS = {"v": "a view", "m": "a materialized view", "f": "a foreign table", "p": "a partitioned table"}
-# atttypmod of pgvector's type is the width itself, -1 where none is declared.
+# Without those of ours, see `exchange`. atttypmod of pgvector's type is the width itself, -1 where none is declared.
 COLUMNS = """
     SELECT attname, format_type(atttypid, NULL), atttypmod FROM pg_attribute
-    WHERE attrelid = to_regclass('memories') AND attnum > 0 AND NOT attisdropped
+    WHERE attrelid = to_regclass('memories') AND attnum > 0 AND NOT attisdropped AND attname NOT LIKE 'ai\\_memory\\_%'
 """
 HIDES_ROWS = "SELECT row_security_active(to_regclass('memories'))"
 HAS_VECTOR = "SELECT to_regtype('vector') IS NOT NULL"

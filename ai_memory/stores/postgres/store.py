@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from ai_memory.stores.postgres import base, rehearsal, runs, transactions
+from ai_memory.stores.postgres import base, indexes, rehearsal, runs, transactions
 from ai_memory.stores.postgres.port_runs import (
     OperatorReader,
     OperatorWriter,
@@ -64,6 +64,11 @@ class Store(base.Store):
         """See the port."""
         return OperatorReader(self)
 
+    @property
+    def structure(self) -> Structure:
+        """See the port."""
+        return Structure(self)
+
     def consistently(self, read: Callable[[port.Snapshot], T]) -> T:
         """See the port."""
         with transactions.snapshot(self.db):
@@ -73,23 +78,15 @@ class Store(base.Store):
     def transaction(self) -> Iterator[Transaction]:
         """See the port."""
         with transactions.transaction(self.db):
-            yield self._in_transaction()
+            yield self.in_transaction()
 
     def committed(self, run: Run | None, number: int | None) -> bool:
         """See the port."""
         self.db.reopen()
         return run is not None and number is not None and runs.commits(self, run) == number
 
-    def rehearse(self, attempts: Mapping[str, Callable[[Transaction], object]]) -> dict[str, str]:
-        """See the port."""
-        return rehearsal.rehearse(self._rehearsal, attempts)
-
-    @contextmanager
-    def _rehearsal(self) -> Iterator[Transaction]:
-        with transactions.rehearsal(self.db):
-            yield self._in_transaction()
-
-    def _in_transaction(self) -> Transaction:
+    def in_transaction(self) -> Transaction:
+        """Return it as one whose write transaction is open."""
         return Transaction(self.db, self.schema, self.created)
 
 
@@ -146,3 +143,23 @@ class Transaction(base.Transaction):
     def tellings(self) -> TellingWriter:
         """See the port."""
         return TellingWriter(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """See `stores.port.Structure`."""
+
+    store: Store
+
+    def rehearse(self, attempts: Mapping[str, Callable[[Transaction], object]]) -> dict[str, str]:
+        """See the port."""
+        return rehearsal.rehearse(self._rehearsal, attempts)
+
+    @contextmanager
+    def _rehearsal(self) -> Iterator[Transaction]:
+        with transactions.rehearsal(self.store.db):
+            yield replace(self.store.in_transaction(), rehearsing=True)
+
+    def index(self, run: Run) -> None:
+        """See the port."""
+        indexes.make_beside(self.store, run)

@@ -1,25 +1,74 @@
-"""Which widths of vectors the memories take: a column of pgvector has one."""
+"""Which widths of vectors the memories take, and in which columns a vector is written: a column of pgvector has one."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import SchemaRefused
+from ai_memory.stores.postgres import beside, exchange, obstacles
 
 if TYPE_CHECKING:
-    from ai_memory.stores.postgres.base import Store
+    from ai_memory.stores.postgres.base import Store, Transaction
     from ai_memory.vectors.target import Fingerprint
 
 
-def require_width(store: Store, target: Fingerprint) -> None:
-    """Check that the column of the memories takes the vectors of a target; one whose width is not known yet passes.
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Where vectors are written: `prefix` stands before the names of the columns, `records` says what they are.
+
+    `vector` is SQL for what is written of a pending vector `p` to a memory `m`.
+    """
+
+    prefix: str
+    records: str
+    vector: str = "p.embedding"
+
+    @property
+    def own(self) -> bool:
+        """Whether they are the memories' own, and not beside these."""
+        return not self.prefix
+
+
+OWN = Columns("", beside.RECORDS)
+BESIDE = Columns(beside.NEXT, beside.BESIDE)
+TRIED = Columns("", beside.RECORDS, "m.embedding")
+"""For a rehearsal of vectors for which no columns are laid yet: whether the database lets a row be written at all."""
+
+
+def columns_for(transaction: Transaction, target: Fingerprint) -> Columns:
+    """Return where vectors of a target are written.
 
     Raises:
-        SchemaRefused: it takes another width.
+        SchemaRefused: the memories take vectors of another width, and no columns for these stand beside.
     """
-    width = store.schema.form.width
-    if width is not None and target.dim and width != target.dim:
-        raise SchemaRefused(
-            f"{store.name}: memories.embedding takes vectors of {width} numbers, and the target's have {target.dim}.",
-            tip="ai-memory does not change the width of that column yet: configure a model, or a dim, of that width.",
-        )
+    if not obstacles.is_another_width(transaction, target):
+        return OWN
+    if exchange.is_filled_for(transaction, target):
+        return BESIDE
+    if transaction.rehearsing:
+        return TRIED
+    raise _takes_another(transaction, target)
+
+
+def require_width(store: Store, target: Fingerprint, *, staged: bool, begun: bool = False) -> None:
+    """Check that the memories take the vectors of a target, or that those of a `staged` run can be made to fit.
+
+    `begun`: the run is there already.
+
+    Raises:
+        SchemaRefused: they take another width.
+        OperatorNeeded: see `obstacles.require_none`.
+    """
+    if obstacles.is_another_width(store, target):
+        if not staged:
+            raise _takes_another(store, target, give_up="ai-memory reembed cancel; then: " if begun else "")
+        obstacles.require_none(store, target)
+
+
+def _takes_another(store: Store, target: Fingerprint, *, give_up: str = "") -> SchemaRefused:
+    width = obstacles.width(store)
+    return SchemaRefused(
+        f"{store.name}: memories.embedding takes vectors of {width} numbers, and the target's have {target.dim}.",
+        tip=f"Change its width with vectors beside it, while search goes on: {give_up}ai-memory reembed --staged",
+    )

@@ -181,6 +181,9 @@ class StagedReader:
         """See the port."""
         return staged.count(self.store)
 
+    def exchange(self) -> None:
+        """See the port; a file's rows take vectors of any width."""
+
     def active(self) -> Active | None:
         """See the port."""
         found = staged.active(self.store)
@@ -295,6 +298,15 @@ class StagingWriter:
     def drop(self, *, limit: int) -> int:
         """See the port."""
         return staged.drop(self.inner, limit=limit)
+
+    def lay(self, run: Run, target: Fingerprint) -> None:
+        """See the port; a file's rows take vectors of any width."""
+
+    def exchange(self, run: Run) -> None:
+        """See the port; what was moved is in the rows already."""
+
+    def exchange_back(self, run: Run) -> None:
+        """See the port; there is nothing to exchange."""
 
 
 @dataclass(frozen=True, slots=True)

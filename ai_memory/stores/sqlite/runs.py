@@ -32,14 +32,17 @@ UNFINISHED = f"{RUN} WHERE {IS_UNFINISHED}"
 RECENT = f"{RUN} WHERE stamps = 0 ORDER BY run_id DESC LIMIT ?"
 ONE = f"{RUN} WHERE run_id = ?"
 UNFINISHED_ID = f"SELECT max(run_id) FROM reembed_run WHERE {IS_UNFINISHED}"
-# What was given up before it was moved into the memories is dropped: they have nothing of it.
+# What was given up before it was moved into the memories is dropped: they have nothing of it, and its texts are sent
+# again as those that were in flight.
 LOST = """
     remaining = iif({lost} AND staged = 1 AND moved = 0, max(live - in_quarantine, 0), remaining),
-    reads_left = iif({lost} AND staged = 1 AND moved = 0, reads, reads_left)
+    reads_left = iif({lost} AND staged = 1 AND moved = 0, reads, reads_left),
+    in_flight_limit = iif({lost} AND staged = 1 AND moved = 0, in_flight_limit + reembedded + asked_again, {in_flight})
 """
 GIVEN_UP = ":new IN ('cancelled', 'superseded')"
 CANCEL = f"""
-    UPDATE reembed_run SET state = 'cancelled', finished_at = ?, holder_json = NULL, {LOST.format(lost=1)}
+    UPDATE reembed_run SET state = 'cancelled', finished_at = ?, holder_json = NULL,
+        {LOST.format(lost=1, in_flight="in_flight_limit")}
     WHERE {IS_UNFINISHED} RETURNING run_id
 """
 BEGIN_RUN = """
@@ -61,10 +64,11 @@ HOLD = """
 """
 COMMITS = "SELECT commits FROM reembed_run WHERE run_id = ? AND fence = ?"
 # Of a run that is ready a census found every text that was sent.
+IN_FLIGHT = "iif(:new = 'ready', 0, in_flight_limit)"
 TRANSITION = f"""
     UPDATE reembed_run SET
         state = :new, finished_at = :now, holder_json = NULL, census_at = coalesce(:census_at, census_at),
-        in_flight_limit = iif(:new = 'ready', 0, in_flight_limit), {LOST.format(lost=GIVEN_UP)}
+        {LOST.format(lost=GIVEN_UP, in_flight=IN_FLIGHT)}
     WHERE run_id = :run_id AND state = :old AND (:fence IS NULL OR fence = :fence)
 """
 LEAVE = """

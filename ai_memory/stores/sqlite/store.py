@@ -65,6 +65,11 @@ class Store(base.Store):
         """See the port."""
         return OperatorReader(self)
 
+    @property
+    def structure(self) -> Structure:
+        """See the port."""
+        return Structure(self)
+
     def consistently(self, read: Callable[[port.Snapshot], T]) -> T:
         """See the port."""
         return consistent.consistently(self.db, lambda: read(Snapshot(self)))
@@ -74,7 +79,7 @@ class Store(base.Store):
         """See the port."""
         self.db.handle.require_same_file()
         with transactions.transaction(self.db):
-            yield self._in_transaction()
+            yield self.in_transaction()
 
     def committed(self, run: Run | None, number: int | None) -> bool:
         """See the port."""
@@ -82,16 +87,8 @@ class Store(base.Store):
         lay_views(self.db, self.schema)
         return run is not None and number is not None and runs.commits(self, run) == number
 
-    def rehearse(self, attempts: Mapping[str, Callable[[Transaction], object]]) -> dict[str, str]:
-        """See the port."""
-        return rehearsal.rehearse(self._rehearsal, attempts)
-
-    @contextmanager
-    def _rehearsal(self) -> Iterator[Transaction]:
-        with transactions.rehearsal(self.db):
-            yield self._in_transaction()
-
-    def _in_transaction(self) -> Transaction:
+    def in_transaction(self) -> Transaction:
+        """Return it as one whose write transaction is open."""
         return Transaction(self.db, self.schema, self.codec, self.created)
 
 
@@ -148,3 +145,22 @@ class Transaction(base.Transaction):
     def tellings(self) -> TellingWriter:
         """See the port."""
         return TellingWriter(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """See `stores.port.Structure`."""
+
+    store: Store
+
+    def rehearse(self, attempts: Mapping[str, Callable[[Transaction], object]]) -> dict[str, str]:
+        """See the port."""
+        return rehearsal.rehearse(self._rehearsal, attempts)
+
+    @contextmanager
+    def _rehearsal(self) -> Iterator[Transaction]:
+        with transactions.rehearsal(self.store.db):
+            yield self.store.in_transaction()
+
+    def index(self, run: Run) -> None:
+        """See the port; a file has no index of vectors."""

@@ -229,6 +229,21 @@ def test_on_the_word_of_an_endpoint_that_lies_no_row_is_made_stale(
     assert words in refused.error
 
 
+def test_where_the_endpoint_gives_the_stored_vector_when_it_is_asked_again_that_is_told_as_a_reason(
+    tmp_path: Path, endpoint: FakeEndpoint
+) -> None:
+    command = Command(files.create(tmp_path / "m.db", ROWS), remote(endpoint))
+    assert command.reembed("--yes").code == 0
+    endpoint.fail("none", times=3)
+    endpoint.fail("constant")
+
+    looked = command.run(*MAKE_STALE)
+
+    assert (looked.code, len(recorded(command))) == (1, ROWS)
+    assert f"1 of {ROWS} rows embedded again differ: " in looked.out
+    assert "None of them was made stale: asked for again they got the stored vector, or " in looked.out
+
+
 def test_in_a_paused_file_each_command_that_is_named_works_as_printed(command: Command, endpoint: FakeEndpoint) -> None:
     assert command.run("reembed", "pause").code == 0
 

@@ -498,6 +498,22 @@ def test_a_limit_of_tokens_that_can_let_no_row_through_is_refused_before_the_fir
     assert limited.reembed(*flag).code == 0
 
 
+def test_what_is_named_is_enough_also_where_a_start_asks_for_the_width_first(
+    tmp_path: Path, endpoint: FakeEndpoint
+) -> None:
+    endpoint.change(tokens_a_byte=1.0)
+    limited = priced(tmp_path, endpoint, rows=12)
+    assert limited.reembed("--max-rows", "4", "--batch", "2").code == 75
+    assert limited.run("reembed", "cancel").code == 0
+
+    named = re.search(r"Give --max-tokens (\d+) or more", limited.reembed("--max-tokens", "1", "--batch", "2").error)
+    assert named
+    ended = limited.reembed("--max-tokens", named[1], "--batch", "2").json
+
+    assert (ended["exit_code"] in (0, 75), ended["reembedded"] > 0) == (True, True)
+    assert ended["tokens"] <= int(named[1])
+
+
 def test_a_limit_of_tokens_that_lets_no_row_of_this_file_through_is_told_in_quiet_and_by_the_check(
     tmp_path: Path, endpoint: FakeEndpoint
 ) -> None:

@@ -254,3 +254,18 @@ def test_the_shortest_row_is_never_said_to_need_more_than_the_first(tmp_path: Pa
     shortest, first = (int(each.replace(",", "")) for each in AMOUNTS.findall(refused.value.what)[-2:])
     assert shortest <= first
     assert f"Give --max-tokens {first} or more" in refused.value.tip
+
+
+def test_a_limit_that_is_enough_once_earlier_rows_were_asked_for_is_not_to_be_raised(tmp_path: Path) -> None:
+    work = made(tmp_path, [400] * 40)
+    kill(work, 30)
+    limit = start(work, 1, resume=True).names - 500
+
+    ended = start(work, limit, resume=True)
+    again = start(work, limit, resume=True)
+
+    assert ended.report
+    assert again.report
+    assert (ended.report.reason, ended.report.reembedded) == ("budget too small", 0)
+    assert "So many are allowed, so go on: ai-memory reembed --resume" in ended.report.error
+    assert again.report.reembedded > 0

@@ -79,7 +79,9 @@ def target(store: Store) -> Fingerprint:
 
 
 def tried(store: Store, rows: Sequence[VectorWrite], target: Fingerprint) -> dict[str, str]:
-    return store.rehearse({each.id: partial(write_one_by_one, writes=[each], fingerprint=target) for each in rows})
+    return store.structure.rehearse(
+        {each.id: partial(write_one_by_one, writes=[each], fingerprint=target) for each in rows}
+    )
 
 
 @pytest.mark.parametrize("name", REFUSING)

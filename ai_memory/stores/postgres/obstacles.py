@@ -1,0 +1,83 @@
+"""Finds what keeps the memories from taking vectors of another width, before a text is paid for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ai_memory.errors import OperatorNeeded, SchemaRefused
+from ai_memory.memory.text_codec import printable
+
+if TYPE_CHECKING:
+    from ai_memory.stores.postgres.base import Store
+    from ai_memory.vectors.target import Fingerprint
+
+WIDTH = """
+    SELECT atttypmod FROM pg_attribute
+    WHERE attrelid = to_regclass('memories') AND attname = %(column)s AND NOT attisdropped
+"""
+KEPT = "SELECT run_id FROM embedding_exchange WHERE done = 1"
+MAY_ALTER = """
+    SELECT bool_and(pg_has_role(relowner, 'USAGE')) FROM pg_class
+    WHERE oid IN (to_regclass('memories'), to_regclass('archived_memories'))
+"""
+HAS_HNSW = """
+    SELECT EXISTS (
+        SELECT 1 FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid JOIN pg_am AS m ON m.oid = c.relam
+        WHERE i.indrelid = to_regclass('memories') AND m.amname = 'hnsw'
+    )
+"""
+# What stands on a column by its number goes with the old one: all but indexes and triggers, which are made again.
+BUILT_ON = """
+    SELECT a.attname, pg_describe_object(d.classid, d.objid, d.objsubid)
+    FROM pg_depend AS d JOIN pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+    WHERE d.refobjid = to_regclass('memories') AND a.attname = ANY(%(columns)s::text[]) AND d.classid <> ALL (ARRAY[
+        'pg_trigger'::regclass, 'pg_class'::regclass])
+    UNION ALL
+    SELECT attname, 'a NOT NULL' FROM pg_attribute
+    WHERE attrelid = to_regclass('memories') AND attname = ANY(%(columns)s::text[]) AND attnotnull
+    ORDER BY 1, 2 LIMIT 1
+"""
+INDEXED, STORED = 2_000, 16_000
+"""The widest vectors that pgvector indexes by HNSW, and that it stores (0.8)."""
+
+
+def width(store: Store, column: str = "embedding") -> int | None:
+    """Return the width that a column of the memories gives its vectors now, None: none, or there is no such column."""
+    found = store.db.value(WIDTH, {"column": column}) if store.schema.form.pgvector else None
+    return int(found) if found is not None and found > 0 else None
+
+
+def is_another_width(store: Store, target: Fingerprint) -> bool:
+    """Return whether the memories take vectors of another width; one whose width is not known yet fits."""
+    return bool(target.dim) and width(store) not in (None, target.dim)
+
+
+def require_none(store: Store, target: Fingerprint) -> None:
+    """Check that columns for a target's vectors can be laid beside the memories' own, and change places with them.
+
+    Raises:
+        OperatorNeeded: there are such columns, of an earlier run.
+        SchemaRefused: the vectors are too wide, something is built on the columns, or this user may not alter them.
+    """
+    if (run_id := store.db.value(KEPT)) is not None:
+        raise OperatorNeeded(
+            f"What run {run_id} replaced is kept in columns beside the memories' own, and there is room for one width.",
+            tip="Drop it: ai-memory reembed prune; or go back to it: ai-memory reembed switch --back",
+        )
+    most = INDEXED if store.db.value(HAS_HNSW) else STORED
+    if target.dim > most:
+        can = "indexed by HNSW" if most == INDEXED else "stored"
+        raise SchemaRefused(
+            f"{store.name}: vectors of {target.dim} numbers cannot be {can}; {most} are the most.",
+            tip="Configure a smaller dim, where the model gives one, or another model.",
+        )
+    if not store.db.value(MAY_ALTER):
+        raise SchemaRefused(
+            f"{store.name}: this user may not alter the table memories, which takes vectors of {width(store)} numbers.",
+            tip="Connect as the owner of the memories.",
+        )
+    for column, built in store.db.execute(BUILT_ON, {"columns": store.schema.of_vector}):
+        raise SchemaRefused(
+            f"{store.name}: {printable(built)} stands on memories.{column}, and would stay with the old vectors.",
+            tip="Drop it before the run, and make it again afterwards.",
+        )

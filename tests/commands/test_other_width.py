@@ -1,0 +1,236 @@
+"""Vectors of another width on a PostgreSQL server whose column gives them one: beside it, and then in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from tests.support import postgres_shapes
+from tests.support.command import Command, answer, kill, remote, wait_for
+from tests.support.fake_endpoint import FakeEndpoint
+from tests.support.postgres_server import Server
+
+ROWS, OLD, NEW = 120, 16, 24
+COLUMNS = """
+    SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod)
+    FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
+    WHERE c.relname IN ('memories', 'archived_memories') AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped
+    ORDER BY 1, 2
+"""
+INDEXES = "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'memories' ORDER BY 1"
+TRIGGERS = "SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1"
+VECTORS = "SELECT id, embedding::text, embedding_dim, embedding_space FROM memories ORDER BY id"
+MOVED = "SELECT moved FROM ai_memory_reembed.reembed_run ORDER BY run_id DESC LIMIT 1"
+SLOW = """
+    CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.02); RETURN new; END $$;
+    CREATE TRIGGER slow BEFORE UPDATE ON memories FOR EACH ROW EXECUTE FUNCTION slow()
+"""
+ASLEEP = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+WAITS = "SELECT 1 FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND NOT granted"
+ARCHIVED = "INSERT INTO archived_memories (id, tier, title, content, created_at, updated_at, archived_at, embedding)"
+
+
+def rows(url: str, sql: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(url, autocommit=True) as connection:
+        cursor = connection.execute(sql.encode())
+        return cursor.fetchall() if cursor.description else []
+
+
+@pytest.fixture
+def url(postgres: Server, endpoint: FakeEndpoint) -> str:
+    """A database of theirs with vectors of the old width, made by this program."""
+    url = postgres.fresh(*postgres_shapes.statements(width=OLD), *postgres_shapes.memories(ROWS))
+    command = Command(url, remote(endpoint))  # type: ignore[arg-type]
+    assert command.reembed("--yes").code == 0
+    rows(url, f"{ARCHIVED} SELECT 'archived', tier, 't', 'c', now(), now(), now(), embedding FROM memories LIMIT 1")
+    return url
+
+
+@pytest.fixture
+def wider() -> Iterator[FakeEndpoint]:
+    with FakeEndpoint(dim=NEW, model="wider") as server:
+        yield server
+
+
+@pytest.fixture
+def command(url: str, wider: FakeEndpoint) -> Iterator[Command]:
+    made = Command(url, remote(wider))  # type: ignore[arg-type]
+    yield made
+    made.end()
+
+
+def of_width(found: list[tuple[object, ...]], width: int) -> list[tuple[object, ...]]:
+    """Return columns as they are told, of another width."""
+    return [tuple(f"vector({width})" if each == f"vector({OLD})" else each for each in row) for row in found]
+
+
+def test_a_staged_run_gives_the_column_another_width_and_all_else_is_as_before(
+    command: Command, url: str, wider: FakeEndpoint
+) -> None:
+    columns, indexes, triggers, vectors = (rows(url, sql) for sql in (COLUMNS, INDEXES, TRIGGERS, VECTORS))
+
+    assert command.reembed("--staged", "--yes").code == 0
+    assert rows(url, VECTORS) == vectors
+
+    told = command.run("reembed", "switch", "--json")
+
+    assert (told.code, told.json["state"], told.json["moved"]) == (0, "done", ROWS), told
+    found = [row for row in rows(url, COLUMNS) if not str(row[1]).startswith("ai_memory_before_")]
+    assert found == of_width(columns, NEW)
+    assert [row for row in rows(url, INDEXES) if not str(row[0]).startswith("ai_memory_before_")] == indexes
+    assert rows(url, TRIGGERS) == triggers
+    assert {row[2:] for row in rows(url, VECTORS)} == {(NEW, "wider#none")}
+    assert rows(url, "SELECT embedding FROM archived_memories") == [(None,)]
+    rows(
+        url,
+        "INSERT INTO memories (id, tier, title, content, created_at, updated_at, embedding)"
+        " SELECT 'archived', tier, 't', 'c', now(), now(), embedding FROM archived_memories",
+    )
+    rows(url, "DELETE FROM memories WHERE id = 'archived'")
+    assert (
+        rows(
+            url,
+            "CREATE INDEX IF NOT EXISTS memories_embedding_hnsw ON memories USING hnsw (embedding vector_cosine_ops)",
+        )
+        == []
+    )
+    assert command.run("reembed", "verify", "--sample", "all").code == 0
+    assert command.run("recall", "title id-007", "--json").code == 0
+
+    sent = len(wider.seen.texts)
+    back = command.run("reembed", "switch", "--back")
+    assert back.code == 0, back
+    assert (rows(url, COLUMNS), rows(url, INDEXES), rows(url, TRIGGERS)) == (columns, indexes, triggers)
+    assert rows(url, VECTORS) == vectors
+    assert len(rows(url, "SELECT 1 FROM archived_memories WHERE embedding IS NOT NULL")) == 1
+    assert len(wider.seen.texts) == sent
+
+
+def staged(command: Command) -> None:
+    """Bring a staged run so far that its vectors are served, and none of them is moved yet."""
+    assert command.reembed("--staged", "--yes").code == 0
+    assert command.run("reembed", "switch", "--no-wait").code == 0
+
+
+def test_a_move_that_is_killed_goes_on_where_it_was(command: Command, url: str) -> None:
+    staged(command)
+    assert command.reembed("--resume", "--max-rows", "40").code == 75
+    rows(url, SLOW)
+    process = command.start("reembed", "--resume")
+    wait_for(lambda: rows(url, ASLEEP))
+    kill(process)
+    assert rows(url, MOVED) == [(40,)]
+    assert command.reembed("status", "--json").json["state"] == "switched"
+    rows(url, "DROP TRIGGER slow ON memories")
+
+    told = command.reembed("--resume")
+
+    assert told.code == 0, told
+    assert {row[2:] for row in rows(url, VECTORS)} == {(NEW, "wider#none")}
+    assert command.run("reembed", "prune", "--yes").code == 0
+    assert not [row for row in rows(url, COLUMNS) if str(row[1]).startswith("ai_memory_")]
+    assert command.run("reembed", "switch", "--back").code == 12
+
+
+def test_who_goes_back_in_the_middle_has_what_was_there(command: Command, url: str) -> None:
+    before = [rows(url, sql) for sql in (COLUMNS, INDEXES, TRIGGERS, VECTORS)]
+    staged(command)
+    assert command.reembed("--resume", "--max-rows", "40").code == 75
+
+    assert command.run("reembed", "switch", "--back").code == 0
+
+    assert [rows(url, sql) for sql in (COLUMNS, INDEXES, TRIGGERS, VECTORS)] == before
+
+
+def test_what_others_write_meanwhile_ends_right(command: Command, url: str) -> None:
+    staged(command)
+    assert command.reembed("--resume", "--max-rows", "40").code == 75
+    # One that was moved already, one that is to be, one that goes, and one that comes.
+    rows(url, "UPDATE memories SET content = 'edited ' || id WHERE id IN ('id-000', 'id-119')")
+    rows(url, "DELETE FROM memories WHERE id = 'id-118'")
+    rows(
+        url,
+        "INSERT INTO memories (id, tier, title, content, created_at, updated_at)"
+        " VALUES ('new', 'mid', 'new', 'new', now(), now())",
+    )
+    ended = command.reembed("--resume")
+    assert (ended.code, "3 rows have no vector of wider#none" in ended.error) == (75, True), ended
+
+    told = command.reembed("--yes")
+
+    assert (told.code, told.json["reembedded"]) == (0, 3)
+    assert {row[2:] for row in rows(url, VECTORS)} == {(NEW, "wider#none")}
+    assert command.run("reembed", "verify", "--sample", "all").code == 0
+    # What is new since is gone with the columns of the run: the memories that have none of before are told.
+    assert command.run("reembed", "switch", "--back").code == 0
+    assert {row[2] for row in rows(url, VECTORS) if row[0] not in ("new", "id-000", "id-119")} == {OLD}
+    assert [row[1] for row in rows(url, VECTORS) if row[0] == "new"] == [None]
+
+
+def test_a_reader_that_keeps_the_memories_keeps_nobody_else_waiting(command: Command, url: str) -> None:
+    staged(command)
+    with psycopg.connect(url) as reader:
+        reader.execute("SELECT count(*) FROM memories")
+        process = command.start("reembed", "switch")
+        wait_for(lambda: rows(url, WAITS))
+        # Behind the one who waits for the table: in its turn, which comes while the reader still reads.
+        assert rows(url, "SELECT count(*) FROM memories") == [(ROWS,)]
+        assert process.poll() is None
+    ended = answer(process)
+
+    assert ended.code == 0, ended
+    assert {row[2:] for row in rows(url, VECTORS)} == {(NEW, "wider#none")}
+
+
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        ("CREATE VIEW seen AS SELECT id, embedding FROM memories", "view seen"),
+        ("ALTER TABLE memories ADD CONSTRAINT wide CHECK (embedding_dim > 0)", "constraint wide"),
+        ("ALTER TABLE memories ALTER COLUMN embedding_dim SET NOT NULL", "a NOT NULL stands on memories.embedding_dim"),
+    ],
+)
+def test_what_would_stay_with_the_old_vectors_is_named_before_a_text_is_sent(
+    command: Command, url: str, wider: FakeEndpoint, made: str, told: str
+) -> None:
+    rows(url, made)
+
+    refused = command.reembed("--staged", "--yes")
+
+    assert (refused.code, told in refused.error) == (65, True), refused
+    assert not any("content of" in text for text in wider.seen.texts)
+
+
+def test_vectors_that_cannot_be_indexed_are_refused_before_a_text_is_sent(url: str) -> None:
+    with FakeEndpoint(dim=2_001, model="widest") as widest:
+        refused = Command(url, remote(widest)).reembed("--staged", "--yes")  # type: ignore[arg-type]
+
+        assert (refused.code, "2000 are the most" in refused.error) == (65, True), refused
+        assert not any("content of" in text for text in widest.seen.texts)
+
+
+def test_in_place_it_is_refused_with_the_way_that_works(command: Command, url: str) -> None:
+    refused = command.reembed("--yes")
+    assert refused.code == 65, refused
+    assert "ai-memory reembed cancel; then: ai-memory reembed --staged" in refused.error, refused
+    assert command.run("reembed", "cancel").code == 0
+    staged(command)
+    assert command.run("reembed", "switch").code == 0
+
+    rollback = command.run("reembed", "rollback", "--yes")
+    assert (rollback.code, "switch --back" in rollback.error) == (12, True), rollback
+    with FakeEndpoint(dim=8, model="third") as third:
+        again = Command(url, remote(third)).reembed("--staged", "--yes")  # type: ignore[arg-type]
+        assert (again.code, "reembed prune" in again.error) == (12, True), again
+
+
+def test_our_tables_leave_with_the_columns_of_before(command: Command, url: str) -> None:
+    staged(command)
+    assert command.run("reembed", "switch").code == 0
+
+    assert command.run("uninstall-tables", "--yes").code == 0
+
+    assert not [row for row in rows(url, COLUMNS) if str(row[1]).startswith("ai_memory_")]
+    assert {row[2:] for row in rows(url, VECTORS)} == {(NEW, "wider#none")}
