@@ -230,6 +230,7 @@ class BarProgress(SilentProgress):
     def end(self) -> None:
         """Leave the bar as it stands."""
         if self._bar is not None:
+            self._say_behind(self._clock.monotonic(), failing=False)
             self._bar.close()
             self._bar = None
 

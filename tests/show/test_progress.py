@@ -94,6 +94,19 @@ def test_a_bar_and_a_plain_line_tell_the_same_rate_and_time_left_also_where_page
     assert "<0:12:00, 13.3 rows/s]" in drawn
 
 
+def test_a_bar_that_has_ended_says_that_nothing_is_left() -> None:
+    clock, terminal = Clock(), Terminal()
+    bar = BarProgress(terminal, clock)
+    bar.begin(total=300, label="x")
+    for seconds in (10, 0.1, 0.1):
+        clock.advance(seconds)
+        bar.advance(100)
+    bar.end()
+
+    assert "100%" in terminal.getvalue().split("\r")[-1]
+    assert "<0:00:00, 29.4 rows/s]" in terminal.getvalue().split("\r")[-1]
+
+
 def test_rows_that_are_to_be_done_anew_are_more_to_do_and_never_more_than_all_are_done() -> None:
     clock, err, terminal = Clock(), io.StringIO(), Terminal()
     plain, bar = PlainProgress(err, clock), BarProgress(terminal, clock)
