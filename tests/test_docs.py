@@ -93,6 +93,13 @@ def test_the_fields_of_an_import_are_those_that_a_memory_has() -> None:
     assert told == columns - {"encrypted_envelope", *OF_VECTOR}
 
 
+def test_nothing_names_a_package_that_is_nobodys_yet() -> None:
+    texts = {each: each.read_text("utf-8") for each in (*PAGES, *(ROOT / "ai_memory").rglob("*.py"))}
+
+    named = r"pip install[^\n]* ['\"]?ai-memory\b(?!-)"
+    assert [str(each) for each, text in texts.items() if re.search(named, text)] == []
+
+
 def test_a_link_between_the_documents_leads_somewhere() -> None:
     link = re.compile(r"\]\((?!https?:)([^)#]+)")
     links = ((page, target) for page in PAGES for target in link.findall(page.read_text("utf-8")))

@@ -279,6 +279,42 @@ def test_who_stores_among_encrypted_memories_is_told_that_this_one_is_not(db: Pa
     assert stored == [("in plain text", None)] * 2
 
 
+def test_who_imports_among_encrypted_memories_is_told_where_they_are_plain(db: Path, endpoint: FakeEndpoint) -> None:
+    run = command(db, endpoint, None)
+    among = [{"title": f"note {n}", "content": "in plain text", "namespace": "vault"} for n in range(1_100)]
+    elsewhere = {"title": "a title", "content": "in plain text"}
+    lines = "".join(json.dumps(each) + "\n" for each in (*among, elsewhere))
+
+    imported, again = (run.run("import", "-", "--no-embed", stdin=lines) for _ in range(2))
+
+    told = "stored in plain text: vault has encrypted memories; this program encrypts none."
+    assert (imported.code, imported.err.count(told), imported.err.count("plain text")) == (0, 1, 1)
+    assert "plain text" not in again.err
+
+
+def test_an_envelope_that_is_imported_is_not_called_plain(db: Path, endpoint: FakeEndpoint) -> None:
+    run = command(db, endpoint, None)
+    exported = run.run("export", "-n", "vault").out
+    files.execute(db, "DELETE FROM memories WHERE id = 'secret-3'")
+
+    assert "plain text" not in run.run("import", "-", "--no-embed", stdin=exported).err
+    assert files.execute(db, "SELECT encrypted_envelope IS NOT NULL FROM memories WHERE id = 'secret-3'") == [(1,)]
+
+
+def test_of_two_recipients_of_a_memory_the_first_is_meant_by_a_run_and_by_an_export(
+    db: Path, keys: Path, endpoint: FakeEndpoint
+) -> None:
+    twice = '{"agent_id":"agent-a","agent_id":"agent-b"}'
+    files.execute(db, RETAGGED, twice, "secret-7")
+    run = command(db, endpoint, keys)
+
+    assert run.run("reembed", "--namespace", "vault").code == 10
+    opened = run.run("export", "-n", "vault", "--decrypt")
+
+    assert "secret-7" not in run.run("reembed", "quarantine").out
+    assert text_of(WORDS[7]) in opened.out
+
+
 def test_a_plain_file_is_migrated_where_the_package_for_encrypted_rows_is_missing(
     tmp_path: Path, db: Path, keys: Path
 ) -> None:

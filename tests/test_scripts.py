@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,24 @@ def test_the_demo_refuses_what_it_cannot_do_in_one_line(arguments: list[str]) ->
     assert done.returncode == 1
     assert done.stderr.startswith("scripts/demo: ")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_recording_plays_what_the_command_wrote_and_names_no_place(tmp_path: Path) -> None:
+    shown, asked = (
+        tmp_path / "a.svg",
+        "printf '10%%\\r'; sleep 0.5; printf '99%% <b>\\n'; pwd; seq 40; printf '\\033[1mlast\\033[0m'",
+    )
+    done = subprocess.run([SCRIPTS / "record", shown, "sh", "-c", asked], cwd=ROOT, check=False, timeout=60)
+
+    assert done.returncode == 0
+    page = ET.parse(shown).getroot()
+    lines = list(page.iter("{http://www.w3.org/2000/svg}text"))
+    texts = [each.text for each in lines]
+    assert texts == ["10%", "99% <b>", "…", *map(str, range(1, 41)), "last"]
+    first, second = (each[0].attrib for each in lines[:2])
+    assert (first["end"], "end" in second) == (second["begin"], False)
+    assert len([each for each in page.iter() if each.tag.endswith("animateTransform")]) >= 1
+    assert str(ROOT) not in shown.read_text("utf-8")
 
 
 def test_without_a_python_that_is_new_enough_the_way_out_is_named(tmp_path: Path) -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from ai_memory.actions.ingest import Put, find, put
+from ai_memory.actions.ingest import Outcome, Put, find, put
 from ai_memory.errors import DataRefused, DraftRefused, StatementRefused
 from ai_memory.memory.exchange import MEND, Parsed
+from ai_memory.memory.records import DEFAULT_NAMESPACE
 from ai_memory.text.cleaning import one_line
 from ai_memory.text.times import timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from ai_memory.memory.records import Draft, Value
     from ai_memory.stores.memory_port import LibraryTransaction, WritableLibrary
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 RELATION = "related_to"
 """What the Rust program takes a link for that names no relation."""
+WRITTEN = (Outcome.CREATED, Outcome.UPDATED)
 TAKEN_OUT = "a trigger of the database took it out again"
 
 
@@ -28,6 +30,7 @@ class Imported:
     """What became of a file: memories, links that are new or changed, links without a table, what was left out.
 
     `altered` are the columns of each new or changed link that a trigger of the database changed at once.
+    `plain_among` are the namespaces that had encrypted memories, and got new or changed ones in plain text.
     """
 
     stored: list[Put] = field(default_factory=list)
@@ -35,6 +38,7 @@ class Imported:
     altered: list[tuple[str, ...]] = field(default_factory=list)
     links_unkept: int = 0
     refused: list[DataRefused] = field(default_factory=list)
+    plain_among: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -49,7 +53,7 @@ class FileImport:
     skip: bool
     before_commit: Callable[[], object] = lambda: None
     ids: dict[Value, Value] = field(default_factory=dict)
-    put: list[tuple[str, Put]] = field(default_factory=list)
+    put: list[tuple[Draft, Put]] = field(default_factory=list)
     linked: list[tuple[str, dict[str, Value], tuple[str, ...]]] = field(default_factory=list)
     taken: Imported = field(default_factory=Imported)
 
@@ -66,23 +70,31 @@ class FileImport:
             memories = transaction.library.memories
             transaction.memories.defer_references()
             before = set(memories.orphans())
+            # Of a namespace only the newest memories are looked at: soon they are those of the file.
+            plain = {_namespace(draft) for draft in parsed.memories if _is_plain(draft)}
+            encrypted = {name for name in plain if transaction.library.counts.has_encrypted(name)}
             for draft in _renamed(self._attached(parsed.memories, memories), memories):
                 self._put(transaction, draft)
             if orphans := sorted(set(memories.orphans()) - before):
                 raise _orphaned(f"The memory {one_line(orphans[0])}")
             for link in parsed.links:
                 self._link(transaction, link)
-            self._confirm(transaction)
+            self._confirm(transaction, encrypted)
             self.before_commit()
         return self.taken
 
-    def _confirm(self, transaction: LibraryTransaction) -> None:
-        """Count what stands there now, and refuse what the triggers of later memories and links took out again."""
-        for where, stored in self.put:
+    def _confirm(self, transaction: LibraryTransaction, encrypted: Collection[str]) -> None:
+        """Count what stands there now, and refuse what the triggers of later memories and links took out again.
+
+        The namespaces `encrypted` had encrypted memories before.
+        """
+        for draft, stored in self.put:
             if stored.id is not None and transaction.memories.is_gone(stored.id):
-                self._refuse(DataRefused(f"{where}: {TAKEN_OUT}.", tip=MEND))
-            else:
-                self.taken.stored.append(stored)
+                self._refuse(DataRefused(f"{draft.where}: {TAKEN_OUT}.", tip=MEND))
+                continue
+            self.taken.stored.append(stored)
+            if stored.outcome in WRITTEN and _is_plain(draft) and _namespace(draft) in encrypted:
+                self.taken.plain_among.add(_namespace(draft))
         for where, values, altered in self.linked:
             if transaction.links.is_gone(values):
                 self._refuse(DataRefused(f"{where}: {TAKEN_OUT}.", tip=MEND))
@@ -113,7 +125,7 @@ class FileImport:
         except DraftRefused as error:
             self._refuse(error)
         else:
-            self.put.append((draft.where, stored))
+            self.put.append((draft, stored))
             self.ids[draft.values.get("id")] = stored.id
 
     def _link(self, transaction: LibraryTransaction, draft: Draft) -> None:
@@ -135,6 +147,14 @@ class FileImport:
         else:
             if altered is not None:
                 self.linked.append((draft.where, values, altered))
+
+
+def _is_plain(draft: Draft) -> bool:
+    return draft.values.get("encrypted_envelope") is None
+
+
+def _namespace(draft: Draft) -> str:
+    return str(draft.values.get("namespace") or DEFAULT_NAMESPACE)
 
 
 def _orphans(drafts: list[Draft], memories: MemoryReader) -> set[int]:

@@ -7,13 +7,13 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ai_memory.commands.kept_settings import KeptSettings, kept_settings
+from ai_memory.commands.config_words import SettingWords, kept_line, setting_lines, setting_tables
+from ai_memory.commands.kept_settings import kept_settings
 from ai_memory.config import vendors
 from ai_memory.config.api_key import ApiKey
 from ai_memory.config.embedding import AUTO, PREVIOUS, TORCH
 from ai_memory.embed.assemble import engines
 from ai_memory.errors import EmbedderInitFailed
-from ai_memory.memory.text_codec import printable
 from ai_memory.stores.opening import reading
 
 if TYPE_CHECKING:
@@ -48,17 +48,15 @@ def run_show(settings: Settings, console: Console) -> int:
     told = [f"The model: {values['model_files']}."] if values["model_files"] else []
     told += [f"The engine: {values['engines']}."] if values["engines"] else []
     rows = {**found, **{f"{PREVIOUS}.{name}": each for name, each in previous.items() if name not in OF_ALL}}
-    console.result(values, *_table(settings.config_path, rows), *told, *(_told(each) for each in kept))
+    told += [kept_line(each) for each in kept]
+    shown = [SettingWords("config", settings.config_path)]
+    shown += [SettingWords(name, _shown(each.value), each.source) for name, each in rows.items()]
+    console.result(values, *setting_lines(shown), *told, tables=setting_tables(shown, told))
     return 0
 
 
 def _values(found: Mapping[str, Sourced[object]]) -> dict[str, object]:
     return {name: {"value": _shown(each.value), "source": each.source} for name, each in found.items()}
-
-
-def _told(each: KeptSettings) -> str:
-    which = ", ".join(f"{name} = {value}" for name, value in each.settings.items()) or "-"
-    return printable(f"Vectors of {each.space}, {each.dim} wide, are kept as of: {which}; {each.used}.")
 
 
 def _model_files(embedding: EmbeddingSettings) -> str | None:
@@ -100,17 +98,3 @@ def _shown(value: object) -> object:
     if isinstance(value, ApiKey):
         return value.shown()
     return str(value) if isinstance(value, Path) else value
-
-
-def _table(config: Path | None, found: Mapping[str, Sourced[object]]) -> list[str]:
-    wide_name = max(map(len, found))
-    texts = {name: _words(_shown(each.value)) for name, each in found.items()}
-    wide_value = max(map(len, texts.values()))
-    lines = [f"{name:<{wide_name}}  {texts[name]:<{wide_value}}  {each.source}" for name, each in found.items()]
-    return [f"{'config':<{wide_name}}  {config or '-'}", *lines]
-
-
-def _words(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return printable(str(value)) if value else "-"

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ai_memory.actions.ingest import Outcome
-from ai_memory.commands.altered import warn_of_altered
+from ai_memory.commands.altered import warn_of_altered, warn_of_plain
 from ai_memory.memory.records import OF_VECTOR, Draft
 from ai_memory.memory.text_codec import printable
 from ai_memory.text.amounts import counted
@@ -51,6 +51,7 @@ def tell_left_out(taken: Imported, console: Console) -> None:
         console.warn(f"{left} left out: this database has no table memory_links.")
     warn_of_altered([each.altered for each in taken.stored], "memory", console)
     warn_of_altered(taken.altered, "link", console)
+    warn_of_plain(taken.plain_among, console)
     for each in taken.stored:
         if each.outcome is Outcome.KEPT_ENCRYPTED:
             console.warn(f"{printable(each.id or '')} is encrypted in this database and was kept as it is.")

@@ -16,18 +16,15 @@ from ai_memory.commands.open_search import Doors, open_search
 from ai_memory.commands.queries import answer_all
 from ai_memory.commands.query_embedders import QueryEmbedders
 from ai_memory.errors import UsageError
-from ai_memory.memory.text_codec import is_text, printable, readable
+from ai_memory.memory.text_codec import is_text
+from ai_memory.show.hits import hit_lines, hit_table
 from ai_memory.stores.opening import reading
 
 if TYPE_CHECKING:
     from ai_memory.config.settings import Settings
-    from ai_memory.memory.records import Hit
     from ai_memory.show.console import Console
 
 STDIN = "-"
-SHOWN = 200
-BY_WORDS = "words"
-"""Stands for the cosine of a memory that has none to show, because only its words were found."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,8 +66,8 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     with open_search(doors) as search:
         found = answer(search.library, search.embedders, query)
     found.tell(console)
-    lines = [line for hit in found.found.hits for line in _shown(hit)]
-    console.memories(found.values(), *(lines or ["Nothing found."]))
+    hits = found.found.hits
+    console.memories(found.values(), *hit_lines(hits), tables=[hit_table(hits)])
     return 0
 
 
@@ -93,14 +90,3 @@ def _stdin() -> str:
     if len(read) > LONGEST:
         raise UsageError(f"The query is longer than {LONGEST:,} bytes.", tip="Ask with a part of it.")
     return read.decode("utf-8", "surrogateescape")
-
-
-def _shown(hit: Hit) -> list[str]:
-    content = hit.content if len(hit.content) <= SHOWN else f"{hit.content[:SHOWN]}…"
-    place = f"{printable(hit.namespace)}  {printable(hit.title)}  ({printable(hit.id or 'no id')})"
-    # Not the score: what orders one answer is not a likeness, and would be read as one.
-    nearness = BY_WORDS if hit.cosine is None else f"{hit.cosine:.2f}"
-    return [
-        f"{nearness:<{len(BY_WORDS)}} {place}",
-        *(f"      {line}" for line in readable(content).strip().split("\n")),
-    ]

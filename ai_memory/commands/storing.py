@@ -10,7 +10,7 @@ from ai_memory.actions.filling import Filling
 from ai_memory.actions.ingest import Outcome, put
 from ai_memory.actions.renew import renew
 from ai_memory.clock import SystemClock
-from ai_memory.commands.altered import warn_of_altered
+from ai_memory.commands.altered import warn_of_altered, warn_of_plain
 from ai_memory.commands.choose_embedders import choose_for
 from ai_memory.commands.choose_writers import choose_writers
 from ai_memory.commands.embedder_errors import EMBEDDER_ERRORS
@@ -18,7 +18,6 @@ from ai_memory.commands.known_witness import local_ties, witness_in
 from ai_memory.commands.without_vectors import namespaces_of, tell_stored_without, tell_unknown
 from ai_memory.embed.assemble import assemble_interactive
 from ai_memory.errors import UsageError
-from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.tools import SweepTools
 
@@ -88,19 +87,12 @@ def store_memory(draft: Draft, storing: Storing, interrupts: Interrupts, done: l
         done.append(stored.id)
         interrupts.release()
         warn_of_altered([stored.altered], "memory", teller)
-        _warn_of_plain(library, stored.id, teller)
+        warn_of_plain(
+            [name for name in namespaces_of(library, [stored.id]) if library.counts.has_encrypted(name)], teller
+        )
         embedded = storing.settings is not None and _embed(library, stored.id, storing.settings, storing)
         has_vector = library.memories.has_vector(stored.id)
         return Stored(stored.id, stored.outcome.value, embedded, library.about.created, has_vector)
-
-
-def _warn_of_plain(library: WritableLibrary, memory_id: str, teller: Teller) -> None:
-    """Tell who stores among encrypted memories that this one is not."""
-    stored = library.memories.get(memory_id)
-    if stored and library.counts.has_encrypted(stored.namespace):
-        teller.warn(
-            f"stored in plain text: {printable(stored.namespace)} has encrypted memories; this program encrypts none."
-        )
 
 
 def _embed(library: WritableLibrary, memory_id: str, settings: Settings, storing: Storing) -> bool:

@@ -10,17 +10,18 @@ Nothing is encrypted here, and no key is made or written. What was opened is not
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, NoReturn, Protocol, TypeAlias
 
 from ai_memory.errors import DataRefused
 from ai_memory.memory.reason import Reason
 from ai_memory.system import trusted_file
 from ai_memory.system.trusted_file import ALL_OF_OTHERS, Rule
-from ai_memory.text.strict_json import loads
+from ai_memory.text import nesting
 
 if TYPE_CHECKING:
     from ai_memory.memory.records import Memory
@@ -32,6 +33,19 @@ INFO = b"ai-memory/v0.7.0/e2e-content/chacha20poly1305-key/v2"
 KEY_BYTES = 32
 _RECIPIENT = re.compile(r"[A-Za-z0-9_:.@-]{1,128}", re.ASCII)
 """What an id of the Rust program is made of; it becomes a part of a file's name."""
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+_FIRST_OF_EACH = json.JSONDecoder(
+    object_pairs_hook=lambda found: dict(reversed(found)),
+    parse_int=lambda _: None,
+    parse_float=lambda _: None,
+    parse_constant=_no_constant,
+)
+"""Reads the texts in JSON; numbers are nothing to it, however long."""
 
 Unseal: TypeAlias = Callable[[bytes], str | Reason]
 """Opens an envelope with the one key that it has."""
@@ -87,12 +101,22 @@ class KeyFolder:
 def content_of(memory: Memory, opener: Opener) -> str | Reason:
     """Return the content of an encrypted memory, or why it cannot be had."""
     envelope = memory.values.get("encrypted_envelope")
+    recipient = recipient_of(str(memory.values.get("metadata")))
+    return opener.open(envelope if isinstance(envelope, bytes) else b"", recipient)
+
+
+def recipient_of(metadata: str) -> str | None:
+    """Return the agent_id in the metadata of a memory, None where there is none.
+
+    The first one where it is named twice, as SQLite's json_extract has it, by which the migration reads it.
+    """
     try:
-        metadata = loads(str(memory.values.get("metadata")))
+        with nesting.bounded():
+            read = _FIRST_OF_EACH.decode(metadata)
     except ValueError:
-        metadata = None
-    named = metadata.get("agent_id") if isinstance(metadata, dict) else None
-    return opener.open(envelope if isinstance(envelope, bytes) else b"", named if isinstance(named, str) else None)
+        return None
+    named = read.get("agent_id") if isinstance(read, dict) else None
+    return named if isinstance(named, str) else None
 
 
 def undecryptable(why: str) -> Reason:

@@ -100,7 +100,8 @@ class Job:
 
     def _plan(self, store: Reader) -> Plan:
         with self.tools.ledger.counting(self.tools.embedder):
-            return plan(store, self.tools.embedder, self.options, now_ms=self._now())
+            looked_at = self.tools.tell_looked_at
+            return plan(store, self.tools.embedder, self.options, now_ms=self._now(), looked_at=looked_at)
 
     def _expense(self, began: float) -> Expense:
         duration_ms = round((self.tools.clock.monotonic() - began) * 1000)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING
 
-from ai_memory.reembed.events import RequestsCounted
+from ai_memory.reembed.events import RequestsCounted, RowsLookedAt
 from ai_memory.reembed.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -31,6 +31,10 @@ class SweepTools:
     observe: Observer
     chance: Random = field(default_factory=Random)
     ledger: Ledger = field(default_factory=Ledger)
+
+    def tell_looked_at(self) -> None:
+        """Tell the observer that some more rows were counted."""
+        self.observe(RowsLookedAt())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

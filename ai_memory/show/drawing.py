@@ -53,6 +53,9 @@ def _beside_each_other(table: Table, row: Row, widths: dict[int, int], look: Loo
 
 
 def _below_each_other(table: Table, row: Row, columns: int, look: Look) -> Iterator[str]:
+    if not any(table.head):
+        yield from _each_on_its_own(row, columns, look)
+        return
     first = row[table.wide]
     for part in wrapped(first.text, columns):
         yield painted(Cell(part, first.tone), look)
@@ -60,6 +63,16 @@ def _below_each_other(table: Table, row: Row, columns: int, look: Look) -> Itera
     told = [f"{name} {each.text}".strip() for name, each in others if each.text]
     for part in wrapped(", ".join(told), columns - len(GAP)) if told else ():
         yield GAP + painted(Cell(part, Tone.FAINT), look)
+
+
+def _each_on_its_own(row: Row, columns: int, look: Look) -> Iterator[str]:
+    """Return the lines of a row whose cells have no names: the first of them is what the others tell of."""
+    first, *others = row
+    for part in wrapped(first.text, columns) if first.text else ():
+        yield painted(Cell(part, first.tone), look)
+    for each in others:
+        for part in wrapped(each.text, columns - len(GAP)) if each.text else ():
+            yield GAP + painted(Cell(part, each.tone), look)
 
 
 def painted(cell: Cell, look: Look) -> str:
@@ -70,7 +83,17 @@ def painted(cell: Cell, look: Look) -> str:
 
 
 def wrapped(text: str, width: int) -> Sequence[str]:
-    """Return a text in parts of at most so many columns: broken between words, else inside one, never in a command."""
+    """Return a text in parts of at most so many columns: broken between words, else inside one, never in a command.
+
+    Blanks at its beginning stand before each part, where they take less than half of the columns.
+    """
+    said = text.lstrip(" ")
+    blanks = len(text) - len(said)
+    before = " " * blanks if 2 * blanks < width else ""
+    return [before + part for part in _broken(said, width - len(before))]
+
+
+def _broken(text: str, width: int) -> list[str]:
     parts: list[str] = []
     line = ""
     for word in COMMAND.sub(lambda found: found[0].replace(" ", GLUE), text).split(" "):

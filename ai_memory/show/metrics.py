@@ -114,10 +114,11 @@ class MetricsFile:
         try:
             figures = self._read()
         except AiMemoryError:
-            # What is wrong with the database is told by the run. Its last figures are better than none.
-            if end is None:
-                return
+            # What is wrong with the database is told by the run.
             figures = None
+        # The last figures are better than none.
+        if figures is None and end is None:
+            return
         try:
             write(self._path, self._database, figures, end, self._classes)
         except OSError as error:

@@ -72,7 +72,7 @@ def draw_pace(pace: Pace) -> str:
 
     def draw(figure: Figure) -> None:
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
-        above.plot(_times([at for at, _ in pace.points]), [rows for _, rows in pace.points], color=CLASSES["done"])
+        above.plot(_times([at for at, _ in pace.curve]), [rows for _, rows in pace.curve], color=CLASSES["done"])
         for stretch, rate in pace.rates(PARTS):
             edges = _times((stretch.began, stretch.ended))
             below.fill_between(edges, [rate, rate], color=CLASSES["done"], alpha=0.8, linewidth=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ai_memory.show.speed import STEP_S, Speed
+from ai_memory.show.speed import STEP_S, Reading, Speed
 from ai_memory.text.times import instant
 
 if TYPE_CHECKING:
@@ -155,17 +155,21 @@ class PlainProgress(SilentProgress):
 SPARE = 3
 """Columns by which a bar may grow until it is fitted anew."""
 FORMS = (
-    ("{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}{postfix}]", True),
-    ("{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}{postfix}]", True),
-    ("{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{remaining} left, {rate_fmt}{postfix}]", False),
-    ("{percentage:3.0f}% {n_fmt}/{total_fmt}, {remaining} left{postfix}", False),
-    ("{percentage:3.0f}%, {remaining} left{postfix}", False),
+    ("{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<LEFT, RATE{postfix}]", True),
+    ("{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<LEFT, RATE{postfix}]", True),
+    ("{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [LEFT left, RATE{postfix}]", False),
+    ("{percentage:3.0f}% {n_fmt}/{total_fmt}, LEFT left{postfix}", False),
+    ("{percentage:3.0f}%, LEFT left{postfix}", False),
 )
-"""How tqdm lays a bar out, and whether tokens per second are told: the first one is taken that fits the terminal."""
+"""How tqdm lays a bar out, and whether tokens per second are told: the first one is taken that fits the terminal.
+
+RATE and LEFT are ours: tqdm's own weigh the last page most, and pages that are committed together come at once.
+"""
+UNKNOWN = Reading(0.0, 0.0, "")
 
 
 class BarProgress(SilentProgress):
-    """A bar with rows per second and the time left, by tqdm; behind it tokens per second and what it waits for.
+    """A bar by tqdm, with rows per second and the time left; behind them tokens per second and what it waits for.
 
     A narrow terminal has less of it, but always what it waits for.
     """
@@ -186,7 +190,7 @@ class BarProgress(SilentProgress):
         self._bar = tqdm(
             total=total, desc=label, unit=f" {unit}", file=self._err, dynamic_ncols=True, bar_format=FORMS[-1][0]
         )
-        self._fit("", "")
+        self._fit(UNKNOWN, "")
         self._bar.refresh()
 
     def advance(self, rows: int, spell: Spell | None = None) -> None:
@@ -194,9 +198,11 @@ class BarProgress(SilentProgress):
         if self._bar is not None:
             now = self._clock.monotonic()
             self._speed.advance(now, rows, spell)
+            # Before the figures are said: the time left is for what is left now.
+            self._bar.n += rows
             if now - self._said >= STEP_S:
                 self._say_behind(now, failing=False)
-            self._bar.update(rows)
+            self._bar.update(0)
 
     def wait(self, *, failing: bool) -> None:
         """Draw the bar anew, that its time may be seen to pass."""
@@ -224,21 +230,23 @@ class BarProgress(SilentProgress):
     def end(self) -> None:
         """Leave the bar as it stands."""
         if self._bar is not None:
+            self._say_behind(self._clock.monotonic(), failing=False)
             self._bar.close()
             self._bar = None
 
     def _say_behind(self, now: float, *, failing: bool) -> None:
         self._said, found = now, self._speed.read(now)
-        tokens = f"{found.tokens:,.0f} tokens/s" if found.tokens else ""
-        holder = FAILING if failing else found.held_back_by
-        self._fit(tokens, holder)
+        self._fit(found, FAILING if failing else found.held_back_by)
 
-    def _fit(self, tokens: str, holder: str) -> None:
+    def _fit(self, found: Reading, holder: str) -> None:
         """Lay the bar out for the width that the terminal has now."""
+        rate = f"{found.rows:,.1f}{self._bar.unit}/s" if found.rows else f"?{self._bar.unit}/s"
+        left = _duration(max(self._bar.total - self._bar.n, 0) / found.rows) if found.rows else "?"
+        tokens = f"{found.tokens:,.0f} tokens/s" if found.tokens else ""
         for form, in_full in FORMS:
             behind = ", ".join(each for each in ((tokens if in_full else ""), holder) if each)
             self._bar.set_postfix_str(behind, refresh=False)
-            self._bar.bar_format = form
+            self._bar.bar_format = form.replace("LEFT", left).replace("RATE", rate)
             told = self._bar.format_dict
             if not told["ncols"] or len(self._bar.format_meter(**{**told, "ncols": None})) + SPARE <= told["ncols"]:
                 return

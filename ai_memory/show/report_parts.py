@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ai_memory.reembed.inspect.pace import Start
     from ai_memory.reembed.inspect.status import Status
 
-MOST_NAMESPACES, MOST_BARS, MOST_STARTS, MOST_QUARANTINED = 50, 12, 30, 20
+MOST_NAMESPACES, MOST_BARS, MOST_STARTS, MOST_QUARANTINED = 20, 12, 30, 20
 """What a page shows of each."""
 KINDS = {
     "empty": "there is nothing to embed",

@@ -83,7 +83,7 @@ def _on_server(path: DatabaseAddress, options: OpenOptions) -> servers.Database:
             raise
         raise UsageError(
             f"{path} is on a PostgreSQL server, and psycopg is not installed.",
-            tip="Install it: pip install 'ai-memory[postgres]'",
+            tip='Type: pip install "psycopg[binary]>=3.3.0"',
         ) from error
     return Database(path.address, options)
 

@@ -21,6 +21,8 @@ SHOWN = (
     ["namespaces"],
     ["stats"],
     ["doctor"],
+    ["recall", "a memory", "-q"],
+    ["config", "show"],
 )
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 LONG = "words of a title that says what a memory is about and takes more than a line"
@@ -40,7 +42,7 @@ def words(text: str) -> list[str]:
     return re.findall(r"\w+", COLOURS.sub("", text))
 
 
-@pytest.mark.parametrize("columns", [60, 80, 200])
+@pytest.mark.parametrize("columns", [40, 60, 80, 200])
 def test_no_line_is_broken_by_the_terminal_but_a_command(command: Command, columns: int) -> None:
     for asked in SHOWN:
         shown = COLOURS.sub("", command.on_terminal(*asked, columns=columns).out).splitlines()
@@ -54,6 +56,25 @@ def test_a_table_has_the_titles_and_ids_whole_however_narrow_it_is(command: Comm
 
     shown = words(command.on_terminal("list", columns=columns).out)
     assert [each for each in (*ids, *LONG.split()) if not set(words(each)) <= set(shown)] == []
+
+
+@pytest.mark.parametrize("columns", [40, 200])
+def test_what_recall_finds_keeps_its_lines_and_their_indentation(command: Command, columns: int) -> None:
+    code = "def held():\n    return True"
+    assert command.run("store", "-T", "Python", "-c", f"{code}\n{LONG}", "--no-embed").code == 0
+
+    shown = COLOURS.sub("", command.on_terminal("recall", "held", columns=columns).out).splitlines()
+    at = next(at for at, line in enumerate(shown) if line.endswith("def held():"))
+    assert shown[at + 1] == shown[at].replace("def held():", "    return True")
+    assert words(LONG) == words(" ".join(shown[at + 2 :]))[: len(words(LONG))]
+
+
+@pytest.mark.parametrize("columns", [40, 60, 200])
+def test_a_setting_is_told_after_its_name_however_narrow_the_terminal_is(command: Command, columns: int) -> None:
+    shown = words(command.on_terminal("config", "show", columns=columns).out)
+
+    at = shown.index("engine")
+    assert shown[at : at + 4] == ["engine", "auto", "default", "precision"]
 
 
 def test_colours_say_what_needs_somebody_and_are_gone_where_they_are_not_wanted(command: Command) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import subprocess
 import sys
 import threading
@@ -114,10 +115,22 @@ def test_a_width_beyond_the_models_is_refused(tmp_path: Path, tiny_model: Path) 
 
 
 def test_a_model_that_is_not_here_is_refused_by_name_when_offline(tmp_path: Path) -> None:
-    line = refused(tmp_path, '[embeddings]\nmodel = "owner/no-such-model"', AI_MEMORY_EMBED_OFFLINE="1")
+    for name in ("AI_MEMORY_EMBED_OFFLINE", "HF_HUB_OFFLINE"):
+        line = refused(tmp_path, '[embeddings]\nmodel = "owner/no-such-model"', **{name: "1"})
 
-    assert "owner/no-such-model" in line
-    assert "not on this machine" in line
+        assert "owner/no-such-model" in line
+        assert "not on this machine" in line
+        assert line.endswith(f"or download it once without {name}.")
+
+
+def test_a_folder_without_weights_names_no_model_by_itself(tmp_path: Path, tiny_model: Path) -> None:
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    for weights in folder.glob("*.safetensors"):
+        weights.unlink()
+
+    line = refused(tmp_path, f'[embeddings]\nmodel_path = "{folder}"')
+    assert f"{folder} has no model.safetensors, by which a model is known that has no name." in line
+    assert "Name it in [embeddings].model" in line
 
 
 @pytest.mark.parametrize("policy", ["loopback-only", "deny"])
@@ -125,6 +138,7 @@ def test_a_restricted_egress_covers_the_model_hub(tmp_path: Path, policy: str) -
     line = refused(tmp_path, '[embeddings]\nmodel = "owner/no-such-model"', AI_MEMORY_INFERENCE_EGRESS=policy)
 
     assert "not on this machine" in line
+    assert line.endswith("or download it once without AI_MEMORY_INFERENCE_EGRESS.")
 
 
 @pytest.mark.parametrize("model", ["no such model!", "a/b/c", "/nowhere/model"])

@@ -7,10 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import apsw
 import pytest
 
-from ai_memory.memory.envelope import KeyFolder
+from ai_memory.memory.envelope import KeyFolder, recipient_of
 from ai_memory.memory.reason import Reason
+from ai_memory.stores.sqlite.schema import RECIPIENT
 from tests.conftest import ROOT
 from tests.support.envelopes import keep_key, sealed, secret_of
 
@@ -116,3 +118,29 @@ def test_the_keys_are_shown_by_no_representation(keys: Path) -> None:
     folder.open(sealed(CONTENT, "agent-a"), "agent-a")
     assert "secret" not in repr(folder)
     assert repr(folder) == f"KeyFolder(folder={keys!r})"
+
+
+@pytest.mark.parametrize(
+    ("metadata", "recipient"),
+    [
+        ('{"agent_id":"a"}', "a"),
+        ('{"agent_id":"a","agent_id":"b"}', "a"),
+        ('{"agent_id":1,"agent_id":"b"}', None),
+        ('{"x":{"agent_id":"b"},"agent_id":"a"}', "a"),
+        ('{"x":1,"x":2,"agent_id":"a"}', "a"),
+        ('{"agent\\u005fid":"a"}', "a"),
+        (f'{{"agent_id":"a","x":{"9" * 5_000}}}', "a"),
+        ('{"agent_id":"a","x":1e999}', "a"),
+        ('{"agent_id":"a","x":NaN}', None),
+        ('{"agent_id":"a",}', None),
+        (f'{{"agent_id":"a","x":{"[" * 100_000}', None),
+        ('["agent_id","a"]', None),
+        ('{"agent_id":null}', None),
+        ("", None),
+    ],
+)
+def test_whose_key_a_memory_takes_is_read_here_as_in_the_database(metadata: str, recipient: str | None) -> None:
+    row = "(SELECT ? AS metadata, x'00' AS encrypted_envelope) AS m"
+    ((there,),) = apsw.Connection(":memory:").execute(f"SELECT {RECIPIENT} FROM {row}", (metadata,))
+
+    assert (recipient_of(metadata), there) == (recipient, recipient)

@@ -12,6 +12,7 @@ from ai_memory.reembed.events import (
     Event,
     PageCommitted,
     PassBegan,
+    RowsLookedAt,
     RowsQuarantined,
     RunBegan,
     RunEnded,
@@ -38,7 +39,7 @@ def test_an_invocation_is_told_from_its_first_page_to_its_end(work: Work) -> Non
     events = observed(work, batch=4)
 
     rows = [each.rows for each in events if isinstance(each, PageCommitted)]
-    assert events[:2] == [RunBegan("hash", 10), PassBegan(1)]
+    assert events[:3] == [RowsLookedAt(), RunBegan("hash", 10), PassBegan(1)]
     assert (sum(rows), events[-1], events.count(RunEnded())) == (10, RunEnded(), 1)
     # Behind the first page and behind the last one.
     assert events.count(WitnessAgreed()) == 2

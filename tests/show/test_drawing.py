@@ -53,6 +53,17 @@ def test_where_a_text_would_be_too_narrow_the_other_cells_stand_below_it() -> No
     assert lines(table, 60) == ["a title of thirty characters", f"  id {'x' * 36}"]
 
 
+def test_a_fact_stands_below_its_name_where_it_would_be_too_narrow_beside_it() -> None:
+    table = facts(("a name of some length", "a fact that is longer than that", Tone.PLAIN))
+
+    assert lines(table, 24) == ["a name of some length", "  a fact that is longer", "  than that"]
+
+
+def test_a_text_that_is_indented_stays_so() -> None:
+    assert wrapped("    if held:", 40) == ["    if held:"]
+    assert wrapped("    one two three", 12) == ["    one two", "    three"]
+
+
 def test_a_column_in_which_nothing_stands_takes_no_room() -> None:
     table = Table(("name", "", "marks"), (row("a", "", "b"),), wide=0)
 

@@ -134,12 +134,11 @@ def test_requests_are_told_by_what_came_of_them_each_class_also_where_nothing_di
     assert told == {"ok": 5, "429": 2, "4xx": 0, "5xx": 0, "connection": 0, "unusable": 0}
 
 
-def test_while_the_rows_are_counted_after_a_pass_the_file_gets_no_older_than_between_pages(
-    work: Work, tmp_path: Path
-) -> None:
+def test_while_rows_are_counted_the_file_gets_no_older_than_between_pages(work: Work, tmp_path: Path) -> None:
     path = tmp_path / "a.prom"
     metrics = metrics_file(work, path, [])
-    job, written = work.job(batch=5), list[bool]()
+    work.run(batch=5, max_rows=5)
+    job, written = work.job(batch=5, resume=True), list[bool]()
 
     def look(event: Event) -> None:
         work.clock.advance(6)
@@ -148,7 +147,17 @@ def test_while_the_rows_are_counted_after_a_pass_the_file_gets_no_older_than_bet
             path.unlink(missing_ok=True)
 
     assert replace(job, tools=replace(job.tools, observe=to_all(metrics, look))).run().exit_code == 0
-    assert written == [True]
+    assert written == [True, True]
+
+
+def test_until_there_is_a_run_the_end_of_the_last_start_stays_told(work: Work, tmp_path: Path) -> None:
+    path = tmp_path / "a.prom"
+    metrics = metrics_file(work, path, [])
+    metrics(StartEnded(12, "refused"))
+    work.clock.advance(6)
+    metrics(RowsLookedAt())
+
+    assert samples(path)["last_exit_code", ""] == 12
 
 
 def test_since_when_a_row_is_stale_is_told_as_long_as_one_is(work: Work, tmp_path: Path) -> None:

@@ -77,6 +77,36 @@ def test_a_bar_shows_rows_and_rate_and_keeps_lines_above_itself() -> None:
     assert "a warning\n" in err.getvalue()
 
 
+def test_a_bar_and_a_plain_line_tell_the_same_rate_and_time_left_also_where_pages_come_in_bursts() -> None:
+    clock, err, terminal = Clock(), io.StringIO(), Terminal()
+    plain, bar = PlainProgress(err, clock), BarProgress(terminal, clock)
+    for progress in (plain, bar):
+        progress.begin(total=10_000, label="x")
+    for seconds in (14.9, 0.1, 14.9, 0.1):
+        clock.advance(seconds)
+        for progress in (plain, bar):
+            progress.advance(100)
+    bar.wait(failing=False)
+    drawn = terminal.getvalue().split("\r")[-1]
+    bar.end()
+
+    assert err.getvalue() == f"{AT_30} x: 400 of 10,000 rows, 13.3 rows/s, 0:12:00 left\n"
+    assert "<0:12:00, 13.3 rows/s]" in drawn
+
+
+def test_a_bar_that_has_ended_says_that_nothing_is_left() -> None:
+    clock, terminal = Clock(), Terminal()
+    bar = BarProgress(terminal, clock)
+    bar.begin(total=300, label="x")
+    for seconds in (10, 0.1, 0.1):
+        clock.advance(seconds)
+        bar.advance(100)
+    bar.end()
+
+    assert "100%" in terminal.getvalue().split("\r")[-1]
+    assert "<0:00:00, 29.4 rows/s]" in terminal.getvalue().split("\r")[-1]
+
+
 def test_rows_that_are_to_be_done_anew_are_more_to_do_and_never_more_than_all_are_done() -> None:
     clock, err, terminal = Clock(), io.StringIO(), Terminal()
     plain, bar = PlainProgress(err, clock), BarProgress(terminal, clock)

@@ -19,7 +19,7 @@ from ai_memory.reembed.stop import Stop, stop_on_signals
 from ai_memory.reembed.tools import SweepTools
 from ai_memory.show.narrator import Narrator
 from ai_memory.show.progress import NoProgress, choose_progress
-from ai_memory.show.question import disclose
+from ai_memory.show.question import disclose, require_asked
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import database
 from ai_memory.text.amounts import counted
@@ -57,6 +57,8 @@ def run_prune(args: argparse.Namespace, settings: Settings, console: Console) ->
     stop = Stop()
 
     def tell(room: Room) -> None:
+        if not args.yes:
+            require_asked("what is dropped cannot be had again", console)
         told = [f"What is kept of {counted(room.rows, 'row')} will be dropped: no rollback is possible then."]
         disclose(told, "Drop it?", console, ask=not args.yes, heed=stop.heed)
 

@@ -18,11 +18,15 @@ def weights(folder: Path) -> list[Path]:
     Raises:
         EmbedderInitFailed: there are none.
     """
+    if found := weights_if_any(folder):
+        return found
+    raise EmbedderInitFailed(f"{folder} holds no weights.", tip="It must hold model.safetensors.")
+
+
+def weights_if_any(folder: Path) -> list[Path]:
+    """Return the weight files of a model as `weights` does, none where there are none."""
     places = [folder] + [step.place for step in modules(folder) if step.place != folder]
-    found = [file for place in places for file in _weights_in(place)]
-    if not found:
-        raise EmbedderInitFailed(f"{folder} holds no weights.", tip="It must hold model.safetensors.")
-    return found
+    return [file for place in places for file in _weights_in(place)]
 
 
 def has_weights(folder: Path) -> bool:

@@ -17,7 +17,7 @@ from ai_memory.embed.local.embedder import AT_ONCE, AT_ONCE_ACCELERATED, LocalEm
 from ai_memory.embed.local.kept_size import CachedSize
 from ai_memory.embed.local.pass_size import NotKept
 from ai_memory.embed.local.tokens import token_count
-from ai_memory.embed.local.weights import weights
+from ai_memory.embed.local.weights import weights_if_any
 from ai_memory.embed.stack.chain import Core
 from ai_memory.errors import EmbedderInitFailed
 from ai_memory.memory.document import TEMPLATE_VERSION
@@ -41,15 +41,16 @@ def core(
     Raises:
         EmbedderInitFailed: the model's files are not there and may not be downloaded, or they cannot be used.
     """
-    offline = _off_the_hub(settings)
-    folder, named = model_place(settings), settings.model.value
-    if folder is None and offline:
-        raise EmbedderInitFailed(
-            f"the model {named} ({settings.model.source}) is not on this machine and may not be downloaded.",
-            tip="Set [embeddings].model_path to its folder, or download it once without AI_MEMORY_EMBED_OFFLINE.",
-        )
+    folder = model_place(settings)
     target = _target(settings, folder)
     engine = make_engine(folder, target)
+    if folder is None and _off_the_hub(settings):
+        keeps = settings.offline if settings.offline.value else settings.egress
+        raise EmbedderInitFailed(
+            f"the model {target.model} ({settings.model.source}) is not on this machine and may not be downloaded.",
+            tip="Set [embeddings].model_path to its folder, or download it once without"
+            f" {keeps.source.removeprefix('env ')}.",
+        )
     at_once = AT_ONCE_ACCELERATED if accelerated else AT_ONCE
     return Core(
         target=target,
@@ -96,7 +97,7 @@ def _target(settings: EmbeddingSettings, folder: Path | None) -> Target:
     named = settings.model.value
     facts = model_folder.inspect(folder) if folder else None
     return Target(
-        space=space.local_space(named) if named or not folder else space.folder_space(folder, weights(folder)),
+        space=space.local_space(named) if named or not folder else _folder_space(folder),
         dim=_dim(settings, facts),
         backend=LOCAL,
         model=named or (folder.name if folder else ""),
@@ -105,6 +106,16 @@ def _target(settings: EmbeddingSettings, folder: Path | None) -> Target:
         precision=settings.precision.value,
         template_version=TEMPLATE_VERSION,
         settings=to_keep(settings),
+    )
+
+
+def _folder_space(folder: Path) -> str:
+    """Return the space of a model that has no name but its weights."""
+    if found := weights_if_any(folder):
+        return space.folder_space(folder, found)
+    raise EmbedderInitFailed(
+        f"{folder} has no model.safetensors, by which a model is known that has no name.",
+        tip="Name it in [embeddings].model, as the hub does: sentence-transformers/all-MiniLM-L6-v2.",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from ai_memory.stores.course import CLOSED, ENDED, OPENED, TAKEN, TAKEN_OVER
@@ -59,6 +60,16 @@ class Pace:
         """When nobody worked between two starts, whatever the reason."""
         between = (Stretch(one.worked.ended, other.worked.began) for one, other in pairwise(self.starts))
         return [each for each in between if each.ms > 0]
+
+    @property
+    def curve(self) -> list[tuple[int, int]]:
+        """The points by their time, with what each start found at the beginning of the pause before it.
+
+        A start that was killed did not note what it wrote last; nobody wrote it in the pause.
+        """
+        found = dict(self.points)
+        before = [(each.began, found[each.ended]) for each in self.pauses if each.ended in found]
+        return sorted([*self.points, *before], key=itemgetter(0))
 
     @property
     def worked_ms(self) -> int:

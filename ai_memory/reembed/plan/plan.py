@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 Found = tuple["Census", AtHand]
 """A census, and of its stale rows those whose vectors are at hand."""
+Heard = Callable[[], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +74,10 @@ class Plan:
         return self.census.stale - self.at_hand.rows
 
 
-def plan(store: Reader, embedder: ResilientEmbedder, options: Options, *, now_ms: int) -> Plan:
-    """Return what this start is to do.
+def plan(
+    store: Reader, embedder: ResilientEmbedder, options: Options, *, now_ms: int, looked_at: Heard | None = None
+) -> Plan:
+    """Return what this start is to do; `looked_at` hears again and again that some more rows were counted.
 
     Raises:
         OperatorNeeded, TargetChanged, UsageError: see `decide`; or nobody approved the target.
@@ -82,13 +86,13 @@ def plan(store: Reader, embedder: ResilientEmbedder, options: Options, *, now_ms
     run = store.runs.unfinished()
     store.memories.require_seen(*(options.scope or ()))
     configured, target = embedder.target.dim, find_target(store, embedder)
-    planned = _plan(store, target, options, run, now_ms=now_ms)
+    planned = _plan(store, target, options, run, now_ms=now_ms, looked_at=looked_at)
     if configured or not target.dim or not _may_go_elsewhere(store, planned, options):
         return planned
     told = told_width(embedder, run, now_ms=now_ms)
     if told in (0, target.dim):
         return planned
-    return _plan(store, replace(target, dim=told), options, run, now_ms=now_ms)
+    return _plan(store, replace(target, dim=told), options, run, now_ms=now_ms, looked_at=looked_at)
 
 
 def _may_go_elsewhere(store: Reader, planned: Plan, options: Options) -> bool:
@@ -102,26 +106,37 @@ def _may_go_elsewhere(store: Reader, planned: Plan, options: Options) -> bool:
     return planned.action is Action.START and not store.operator.is_approved(target.space, target.dim)
 
 
-def _plan(store: Reader, target: Target, options: Options, run: Run | None, *, now_ms: int) -> Plan:
+def _plan(
+    store: Reader, target: Target, options: Options, run: Run | None, *, now_ms: int, looked_at: Heard | None
+) -> Plan:
     scope, order = scope_of(options, run), order_of(options, run)
     target = approved_width(store, target, options, run)
     changed = _changed(store, run, target)
     skip = run.skip_current if run and not changed else options.skip_current
     means = Means(target if skip else None, options.retry_quarantined)
     found: Future[Found] = Future()
-    found.set_result(count(store, known_fingerprint(store, target), scope, means=means, now_ms=now_ms))
+    known = known_fingerprint(store, target)
+    found.set_result(count(store, known, scope, means=means, now_ms=now_ms, looked_at=looked_at))
     census, _ = found.result()
     action, undo = action_of(store, target, options, run, census), undo_bytes(options, run, census)
     return Plan(action, target, scope, run, found, order, undo, staged_bytes(options, run, census, dim=target.dim))
 
 
-def count(store: Reader, known: Fingerprint | None, scope: Scope, *, means: Means | None = None, now_ms: int) -> Found:
+def count(
+    store: Reader,
+    known: Fingerprint | None,
+    scope: Scope,
+    *,
+    means: Means | None = None,
+    now_ms: int,
+    looked_at: Heard | None = None,
+) -> Found:
     """Return the census of the rows in `scope` against a target (None: the file has no record of it)."""
 
     def read(found: Snapshot) -> Found:
         sorting = Sorting(store, known)
         traits = store.memories.traits
-        listener = Listener(sorting.visit)
+        listener = Listener(sorting.visit, block=looked_at)
         census = count_rows(found, traits, known, scope, now_ms=now_ms, means=means or Means(), listener=listener)
         return census, sorting.found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from ai_memory.reembed.events import PassBegan, RowsLookedAt
+from ai_memory.reembed.events import PassBegan
 from ai_memory.reembed.plan.census import Census, Listener, take_census
 from ai_memory.reembed.scope import Scope, namespaces_in_scope
 from ai_memory.reembed.sources import FromText
@@ -166,7 +166,7 @@ class Passes:
             self._committer.target,
             self._scope,
             now_ms=self._tools.clock.now_ms(),
-            listener=Listener(block=lambda: self._tools.observe(RowsLookedAt())),
+            listener=Listener(block=self._tools.tell_looked_at),
         )
 
     def _next_pass(self, census: Census) -> None:

@@ -270,7 +270,7 @@ def test_prune_drops_the_way_back_and_gives_the_room_back(command: Command, alon
     files.execute(command.db, "UPDATE embedding_previous SET embedding = zeroblob(40000)")
     after, size = files.vectors(command.db), command.db.stat().st_size
 
-    pruned = alone.run("reembed", "prune", "--vacuum", "--json")
+    pruned = alone.run("reembed", "prune", "--vacuum", "--yes", "--json")
 
     assert (pruned.code, pruned.json["rows"], pruned.json["given_back_bytes"] > 300_000) == (0, ROWS, True)
     assert files.vectors(command.db) == after
@@ -279,6 +279,18 @@ def test_prune_drops_the_way_back_and_gives_the_room_back(command: Command, alon
     refused = alone.run("reembed", "rollback")
     assert (refused.code, "was pruned" in refused.error) == (12, True)
     assert "nothing to prune" in alone.run("reembed", "prune").out
+
+
+def test_where_nobody_can_be_asked_prune_wants_to_be_told_yes(command: Command, alone: Command) -> None:
+    command.run("reembed")
+
+    refused = alone.run("reembed", "prune")
+
+    assert (refused.code, "what is dropped cannot be had again" in refused.error) == (64, True)
+    assert "add --yes" in refused.error
+    assert files.execute(command.db, KEPT) == [(ROWS,)]
+    assert alone.run("reembed", "prune", "--yes").code == 0
+    assert files.execute(command.db, KEPT) == [(0,)]
 
 
 def test_prune_leaves_what_an_unfinished_run_may_be_undone_to(command: Command, alone: Command) -> None:

@@ -330,8 +330,10 @@ def test_a_folder_without_an_onnx_file_names_the_command_that_makes_it(model: Pa
 @pytest.mark.parametrize("engine", ["auto", "onnx"])
 def test_a_model_that_is_not_here_is_not_downloaded_by_an_engine_of_files(installed: Installed, engine: str) -> None:
     installed("onnx")
-    with pytest.raises(EmbedderInitFailed, match="not on this machine"):
-        assemble(named(None, engine=engine))
+    for environ in ({}, {"HF_HUB_OFFLINE": "1"}):
+        settings = resolve(Table(values={"embeddings": {"backend": "local", "engine": engine}}), environ)
+        with pytest.raises(EmbedderInitFailed, match="not on this machine, and the engine onnx downloads nothing"):
+            assemble(settings)
 
 
 def test_the_target_is_the_same_whatever_computes_and_says_what_did(model: Path) -> None:

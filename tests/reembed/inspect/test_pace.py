@@ -68,6 +68,14 @@ def test_between_two_starts_lies_a_pause_over_which_no_rate_is_told() -> None:
     assert found.rates(100) == [(Stretch(0, 10 * S), 10.0), (Stretch(90 * S, 95 * S), 20.0)]
 
 
+def test_what_a_killed_start_wrote_last_was_written_before_the_pause_and_not_in_it() -> None:
+    found = paced(
+        Moment(10 * S, TAKEN, 0), Moment(14 * S, WRITTEN, 8), Moment(30 * S, TAKEN_OVER, 11), ended(40 * S, 13)
+    )
+
+    assert found.curve == [(10 * S, 0), (14 * S, 8), (14 * S, 11), (30 * S, 11), (40 * S, 13)]
+
+
 def test_a_curve_has_about_as_many_parts_as_are_asked_for() -> None:
     found = paced(Moment(0, TAKEN, 0), *(Moment(at * S, WRITTEN, at) for at in range(1, 80)), ended(80 * S, 80))
 

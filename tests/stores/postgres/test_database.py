@@ -214,4 +214,4 @@ def test_who_has_not_installed_what_it_needs_is_told_what_to_install(monkeypatch
 
     with pytest.raises(UsageError) as refused:
         opening.database(DatabaseAddress("postgresql://ann@db1/m"))
-    assert "ai-memory[postgres]" in refused.value.line()
+    assert 'pip install "psycopg[binary]>=3.3.0"' in refused.value.line()
