@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from ai_memory.stores.values import Run
     from ai_memory.vectors.target import Fingerprint
 
-
+HEADER_BYTES = 1
+"""Of a vector as a BLOB."""
 NOTE = "INSERT INTO embedding_exchange (only_row, run_id, done) VALUES (1, %(run_id)s, 0)"
 NOTE_DONE = "UPDATE embedding_exchange SET done = 1"
 FORGET = f"DELETE FROM embedding_exchange; TRUNCATE {BESIDE};"
@@ -46,8 +47,9 @@ TRIGGERS = """
     ORDER BY tgname
 """
 ENABLED = {"D": "DISABLE TRIGGER", "R": "ENABLE REPLICA TRIGGER", "A": "ENABLE ALWAYS TRIGGER"}
-COUNT_BEFORE = """
-    SELECT count({column}), coalesce(sum(1 + 4 * vector_dims({column})), 0)::bigint FROM memories
+# As many as took their place, by an index: the columns themselves would be read for minutes.
+COUNT_REPLACED = f"""
+    SELECT count(*) FROM {RECORDS} WHERE fingerprint_id = (SELECT target FROM reembed_run WHERE run_id = %(run_id)s)
 """
 
 
@@ -111,12 +113,13 @@ def drop(transaction: Transaction) -> None:
 
 
 def kept(store: Store) -> list[tuple[int, Room]]:
-    """Return the run whose replaced vectors stand in columns beside, and how much that is."""
+    """Return the run whose replaced vectors stand in columns beside, and about how much that is."""
     found = state(store)
     if found is None or not found.done:
         return []
-    [(rows, size)] = store.db.execute(COUNT_BEFORE.format(column=f"{BEFORE}embedding"))
-    return [(found.run_id, Room(int(rows), int(size)))]
+    rows = int(store.db.value(COUNT_REPLACED, {"run_id": found.run_id}))
+    wide = obstacles.width(store, f"{BEFORE}embedding") or 0
+    return [(found.run_id, Room(rows, rows * (4 * wide + HEADER_BYTES)))]
 
 
 def is_left(store: Store) -> bool:
