@@ -71,6 +71,7 @@ def test_without_a_python_that_is_new_enough_the_way_out_is_named(tmp_path: Path
     [
         ("bench-undo", ["--rows", "200", "--dim", "8", "--runs", "1"], "file after vacuum"),
         ("bench-switch", ["--rows", "200", "--dim", "8"], "putting back"),
+        ("bench-postgres", ["--rows", "200", "--dim", "8"], "switch back among others"),
         ("bench-reads", ["--rows", "200"], ""),
         ("bench-namespaces", ["--rows", "4000", "--namespaces", "20"], "  killed after"),
         ("bench-recall", ["--sizes", "200x8", "--runs", "1"], ""),

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from ai_memory.reembed.page import Page
     from ai_memory.stores.values import Steps
 
+FIRST, LEAST = 20, 10
+"""Rows of the first page, and of the smallest."""
+LONG_S = 0.2
+"""How long a page may take before the next one is smaller: nobody else writes its rows meanwhile."""
 NOWHERE = ""
 """The name under which the one cursor of the walk is kept: it is of no namespace."""
 
@@ -33,19 +37,21 @@ class KeptWalk:
         batch: int,
         max_rows: int | None,
         stopped: Callable[[], bool],
+        monotonic: Callable[[], float],
     ) -> None:
-        """Go on after `cursor` (None: from the start) in pages of `batch` rows, over `max_rows` at most.
+        """Go on after `cursor` (None: from the start) in pages of `batch` rows at most, over `max_rows` at most.
 
-        `ids_after` returns the next memories, `page` makes a page of some, with the cursor after them.
+        `ids_after` returns the next memories, `page` makes a page of some, with the cursor after them. `monotonic`
+        tells seconds: an index can make a row of a page cost a hundred times what it costs elsewhere.
         """
         self.budget, self.stopped = Budget(), False
         self._ids_after, self._page, self._batch, self._left = ids_after, page, batch, max_rows
         self._cursor = cursor.cursor_id if cursor else None
-        self._stopped = stopped
+        self._stopped, self._monotonic, self._rows = stopped, monotonic, min(batch, FIRST)
 
     def pages(self) -> Iterator[Page]:
         """Yield the pages; between two nothing is held open."""
-        while ids := self._ids_after(self._cursor, self._batch):
+        while ids := self._ids_after(self._cursor, self._rows):
             if self._stopped():
                 self.stopped = True
                 return
@@ -57,7 +63,17 @@ class KeptWalk:
                 return
             self._cursor = ids[-1]
             step = Checkpoint(NOWHERE, self._cursor, eof=False, rows_done=len(ids))
+            began = self._monotonic()
             yield self._page(ids, {NOWHERE: step})
+            self._fit(self._monotonic() - began)
+
+    def _fit(self, seconds: float) -> None:
+        """Have the next page be smaller where one took so long, and larger where it took far less."""
+        if seconds > LONG_S:
+            self._rows = max(self._rows // 2, LEAST)
+        elif seconds < LONG_S / 2:
+            self._rows = self._rows * 2
+        self._rows = min(self._rows, self._batch)
 
     def settle(self, page: Page) -> None:
         """Do nothing: a page costs nobody anything."""

@@ -64,6 +64,7 @@ def promote(
         batch=batch,
         max_rows=max_rows,
         stopped=tools.stop.requested,
+        monotonic=tools.clock.monotonic,
     )
     moving = Moving(store, run, target, tools, batch)
     ending, _ = moving.over(walk, "vectors to their memories", left, finish=lambda: _finish(store, run, target, tools))

@@ -111,6 +111,7 @@ class Rollback:
             batch=self.batch,
             max_rows=self.max_rows,
             stopped=self.tools.stop.requested,
+            monotonic=self.tools.clock.monotonic,
         )
         moving = Moving(store, run, found.target, self.tools, self.batch)
         return moving.over(
