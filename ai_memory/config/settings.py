@@ -15,7 +15,7 @@ from ai_memory.config.unknown import warnings
 from ai_memory.errors import ConfigRefused, EmbedderInitFailed
 from ai_memory.system import trusted_file
 from ai_memory.system.trusted_file import ALL_OF_OTHERS, Rule, trusted_users
-from ai_memory.text.database_address import DatabaseAddress, is_address, path_of, secrets_in
+from ai_memory.text.database_address import URL, URL_FILE, DatabaseAddress, is_address, path_of, secrets_in
 
 if TYPE_CHECKING:
     from ai_memory.config.embedding import EmbeddingSettings
@@ -151,9 +151,9 @@ def _db(named: str | Path | None, config: Table, environ: Mapping[str, str]) -> 
 
 def _server(environ: Mapping[str, str]) -> Sourced[Path] | None:
     """Return the address of a server's database that the environment names, as the Rust program takes it."""
-    source = "env AI_MEMORY_STORE_URL"
-    told = environ.get("AI_MEMORY_STORE_URL", "").strip()
-    if file := _path(environ, "AI_MEMORY_STORE_URL_FILE"):
+    source = f"env {URL}"
+    told = environ.get(URL, "").strip()
+    if file := _path(environ, URL_FILE):
         source = file.source
         name, users = f"the address's file {file.value}", trusted_users(environ)
         rule = Rule(name, ConfigRefused, LONGEST_FILE, ALL_OF_OTHERS, users)

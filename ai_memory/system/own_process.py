@@ -7,9 +7,11 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import IO
+
+from ai_memory.system.process_env import process_environment
 
 _BOOT = (
     "import sys; after = 2 + int(sys.argv[1]); sys.path[:], sys.argv[1:] = sys.argv[2:after], sys.argv[after:]; "
@@ -22,13 +24,18 @@ GENTLE = 10
 
 
 def start_own(
-    words: Sequence[str], *, stderr: IO[bytes] | int | None = None, gently: bool = False, bound: bool = False
+    words: Sequence[str],
+    environ: Mapping[str, str],
+    *,
+    stderr: IO[bytes] | int | None = None,
+    gently: bool = False,
+    bound: bool = False,
 ) -> subprocess.Popen[bytes]:
     """Begin `ai-memory WORDS` in a session of its own: it goes on when this process ends, and when its group is killed.
 
-    It reads nothing, and what it prints is dropped but for `stderr` (None: goes where ours goes). `gently`: whatever
-    else wants to compute comes first. `bound`: it ends, as by SIGTERM, when this process does, in whatever way, or
-    lets go of what is returned.
+    `environ` is what its environment has beside ours. It reads nothing, and what it prints is dropped but for `stderr`
+    (None: goes where ours goes). `gently`: whatever else wants to compute comes first. `bound`: it ends, as by SIGTERM,
+    when this process does, in whatever way, or lets go of what is returned.
 
     Raises:
         OSError: it cannot be begun.
@@ -39,6 +46,7 @@ def start_own(
         stdin=subprocess.PIPE if bound else subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=stderr,
+        env={**process_environment(), **environ},
         start_new_session=True,
     )
     if gently:

@@ -11,6 +11,8 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 SCHEMES = ("postgresql://", "postgres://")
 SECRETS = ("password", "sslpassword", "oauth_client_secret")
 """Parameters of an address that are nobody's to see."""
+URL, URL_FILE = "AI_MEMORY_STORE_URL", "AI_MEMORY_STORE_URL_FILE"
+"""Where the environment has an address, or the path of a file with one, which comes first."""
 MASKED = "***"
 UNREADABLE = re.compile(r"://.*", re.DOTALL)
 

@@ -15,7 +15,7 @@ from ai_memory.text.amounts import counted
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ai_memory.config.settings import Settings
 
@@ -32,9 +32,9 @@ LEFT = (
 class Boot:
     """A backfill beside the server: a process of its own, gentle, which ends with the server."""
 
-    def __init__(self, options: Sequence[str], tell: Callable[[str], None]) -> None:
-        """Begin nothing yet; `options` are the global ones that name its files, `tell` hears what it leaves alone."""
-        self._options, self._tell = options, tell
+    def __init__(self, options: Sequence[str], environ: Mapping[str, str], tell: Callable[[str], None]) -> None:
+        """Begin nothing yet; the global `options` and `environ` name its files, `tell` hears what it leaves alone."""
+        self._options, self._environ, self._tell = options, environ, tell
         self._process: subprocess.Popen[bytes] | None = None
         self._ended = threading.Event()
 
@@ -73,7 +73,7 @@ class Boot:
         with suppress(AiMemoryError, OSError):
             if _is_due(settings, self._tell) and not self._ended.is_set():
                 self._process = start_own(
-                    [*self._options, "--quiet", "backfill", "--without-keys"], gently=True, bound=True
+                    [*self._options, "--quiet", "backfill", "--without-keys"], self._environ, gently=True, bound=True
                 )
 
 

@@ -15,6 +15,7 @@ from ai_memory.commands.mcp.models import Models
 from ai_memory.commands.open_search import Doors, open_search
 from ai_memory.commands.teller import Notes
 from ai_memory.errors import AiMemoryError
+from ai_memory.text.database_address import URL, URL_FILE, DatabaseAddress
 from ai_memory.text.hints import options_of
 
 if TYPE_CHECKING:
@@ -68,7 +69,14 @@ class Desk:
 
     def options(self, settings: Settings) -> list[str]:
         """Return the global options by which a process of its own finds the files of these settings."""
-        return ["--db", str(settings.db.value.absolute()), *(["--config", str(self._config)] if self._config else [])]
+        db = settings.db.value
+        named = [] if isinstance(db, DatabaseAddress) else ["--db", str(db.absolute())]
+        return [*named, *(["--config", str(self._config)] if self._config else [])]
+
+    def environ(self, settings: Settings) -> dict[str, str]:
+        """Return what leads such a process to a server: an address has a password, and who runs `ps` sees arguments."""
+        db = settings.db.value
+        return {URL: db.address, URL_FILE: ""} if isinstance(db, DatabaseAddress) else {}
 
     def search(self, teller: Teller) -> OpenSearch:
         """Return the search, opened again where somebody changed the configuration or put another file in its place.

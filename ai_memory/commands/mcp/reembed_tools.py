@@ -112,7 +112,7 @@ def _begun(desk: Desk, teller: Teller) -> Started:
     # What stands in the way is told now, as far as it shows without a model; the process would say the same to nobody.
     configured_target(settings.embedding)
     require_approved(settings, _unattended(settings))
-    return start_reembed(desk.options(settings))
+    return start_reembed(desk.options(settings), desk.environ(settings))
 
 
 def _status(desk: Desk, given: Given, teller: Teller) -> Result:

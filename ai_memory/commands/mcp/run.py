@@ -43,7 +43,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
     named = getattr(args, "config", None)
     desk = Desk(_gather(args, settings), settings, Path(named).absolute() if named else None)
-    boot = Boot(desk.options(settings), desk.tell_once)
+    boot = Boot(desk.options(settings), desk.environ(settings), desk.tell_once)
     with _ended_at_once(boot.end):
         boot.begin(settings)
         try:

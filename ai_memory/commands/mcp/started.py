@@ -13,7 +13,7 @@ from ai_memory.text.cleaning import MOST_WORDS, one_line
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 READ = 1 << 16
 LINE = ("--quiet", "reembed", "--resume", "--or-start")
@@ -43,14 +43,14 @@ class Started:
         }
 
 
-def start_reembed(options: Sequence[str]) -> Started:
-    """Begin an unattended start, with the global `options` that name its files, and return at once.
+def start_reembed(options: Sequence[str], environ: Mapping[str, str]) -> Started:
+    """Begin an unattended start, with the global `options` and the `environ` that name its files; return at once.
 
     Raises:
         StorageFailed: no process can be begun, or there is no place for what it says.
     """
     try:
         said = TemporaryFile()  # noqa: SIM115 (open for as long as somebody may ask)
-        return Started(start_own([*options, *LINE], stderr=said), said)
+        return Started(start_own([*options, *LINE], environ, stderr=said), said)
     except OSError as error:
         raise StorageFailed(f"No process can be begun: {error.strerror}.", tip="Free some space or memory.") from error

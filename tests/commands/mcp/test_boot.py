@@ -73,7 +73,7 @@ def test_where_it_blocks_and_nothing_comes_back_the_server_answers_after_a_while
 ) -> None:
     lacking.configure(configured(two_models, boot="blocking"))
     two_models.fail("hang", times=-1)
-    boot = Boot(lacking.named, print)
+    boot = Boot(lacking.named, {}, print)
 
     boot.begin(settings_of(lacking), blocks_s=0.1)
 
@@ -178,7 +178,7 @@ def test_it_ends_with_a_server_that_is_killed(lacking: Place, two_models: FakeEn
 
 
 def test_where_it_is_off_nothing_is_begun(lacking: Place) -> None:
-    Boot(lacking.named, print).begin(settings_of(lacking))
+    Boot(lacking.named, {}, print).begin(settings_of(lacking))
 
     assert "boot" not in {each.name for each in threading.enumerate()}
 
@@ -201,7 +201,7 @@ def test_nothing_is_sent_where_there_is_nothing_to_do_or_something_in_the_way(
         lacking.db.unlink()
     seen = two_models.seen.requests
 
-    Boot(lacking.named, print).begin(settings_of(lacking))
+    Boot(lacking.named, {}, print).begin(settings_of(lacking))
 
     assert two_models.seen.requests == seen
 
