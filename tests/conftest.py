@@ -135,6 +135,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[FIGURES].append(f"drawn with --hypothesis-seed={config.getoption('--hypothesis-seed')}")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--long"):
+        # What a test may take is of its short form.
+        for item in items:
+            item.own_markers[:] = [mark for mark in item.own_markers if mark.name != "timeout"]
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     hand_over(session.config, "figures", session.config.stash[FIGURES])
 
