@@ -377,8 +377,8 @@ MUTANTS = (
     _one(
         "a switch back before anything was moved forgets what was stored since",
         "reembed.finish.back:Back.run",
-        " and not run.kept.rows:",
-        ":",
+        " or run.kept.rows)",
+        ")",
         STORED,
     ),
     _one(
