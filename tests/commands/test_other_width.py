@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import threading
 from collections.abc import Iterator
 
 import psycopg
@@ -12,7 +14,7 @@ from tests.support.command import Command, answer, kill, remote, wait_for
 from tests.support.fake_endpoint import FakeEndpoint
 from tests.support.postgres_server import Server
 
-ROWS, OLD, NEW = 120, 16, 24
+ROWS, OLD, NEW, KILLS = 120, 16, 24, 8
 COLUMNS = """
     SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod)
     FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
@@ -22,6 +24,7 @@ COLUMNS = """
 INDEXES = "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'memories' ORDER BY 1"
 TRIGGERS = "SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1"
 VECTORS = "SELECT id, embedding::text, embedding_dim, embedding_space FROM memories ORDER BY id"
+STATE = "SELECT state FROM ai_memory_reembed.reembed_run ORDER BY run_id DESC LIMIT 1"
 MOVED = "SELECT moved FROM ai_memory_reembed.reembed_run ORDER BY run_id DESC LIMIT 1"
 SLOW = """
     CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.02); RETURN new; END $$;
@@ -234,3 +237,47 @@ def test_our_tables_leave_with_the_columns_of_before(command: Command, url: str)
 
     assert not [row for row in rows(url, COLUMNS) if str(row[1]).startswith("ai_memory_")]
     assert {row[2:] for row in rows(url, VECTORS)} == {(NEW, "wider#none")}
+
+
+def test_a_switch_that_is_killed_again_and_again_beside_an_editor_ends_right(command: Command, url: str) -> None:
+    staged(command)
+    enough, chance = threading.Event(), random.Random(7)
+    editing = threading.Thread(target=edit, args=(url, enough, chance))
+    editing.start()
+    try:
+        killed = 0
+        while killed < KILLS and rows(url, STATE) == [("switched",)]:
+            process = command.start("reembed", "--resume", "--max-rows", str(ROWS // KILLS))
+            enough.wait(chance.uniform(0.3, 2.5))
+            kill(process)
+            killed += 1
+    finally:
+        enough.set()
+        editing.join()
+    assert killed > 1
+    # What was edited since it was moved is stale, and a plain start embeds it.
+    assert command.reembed("--resume").code in (0, 12, 75)
+    assert command.reembed("--yes").code == 0
+
+    assert {row[2:] for row in rows(url, VECTORS)} == {(NEW, "wider#none")}
+    assert command.run("reembed", "verify", "--sample", "all").code == 0
+    assert not [row for row in rows(url, COLUMNS) if str(row[1]).startswith("ai_memory_next_")]
+    assert not [row for row in rows(url, INDEXES) if str(row[0]).startswith("ai_memory_next_")]
+
+
+def edit(url: str, enough: threading.Event, chance: random.Random) -> None:
+    """Edit, insert and delete memories, as another program does, until it is enough."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        for number in range(100_000):
+            if enough.wait(0.05):
+                return
+            named = f"id-{chance.randrange(ROWS):03}"
+            connection.execute("UPDATE memories SET content = %s WHERE id = %s", (f"edited {number}", named))
+            if number % 5 == 0:
+                connection.execute(
+                    "INSERT INTO memories (id, tier, title, content, created_at, updated_at)"
+                    " VALUES (%s, 'mid', %s, 'new', now(), now())",
+                    (f"new-{number}", f"new {number}"),
+                )
+            if number % 7 == 0:
+                connection.execute("DELETE FROM memories WHERE id = %s", (f"id-{chance.randrange(ROWS):03}",))
