@@ -261,6 +261,20 @@ def test_a_row_that_the_target_cannot_hold_is_named_and_the_copy_can_be_taken_as
     assert command.reembed("--yes").json["already_current"] == ROWS - 1
 
 
+@pytest.mark.parametrize("time", ["now", "tomorrow", "epoch", "infinity", "2026-01-01T23:59:60Z"])
+def test_a_time_that_is_none_is_not_made_one_by_the_server(source: Path, postgres: Server, time: str) -> None:
+    [(row_id,)] = files.execute(source, "SELECT id FROM memories ORDER BY id LIMIT 1")
+    files.execute(source, "UPDATE memories SET expires_at = ? WHERE id = ?", time, row_id)
+    url = postgres.fresh(*postgres_shapes.statements())
+
+    told = copy(source, url)
+
+    assert (told.code, str(row_id) in told.out + told.err, "is no time" in told.out + told.err) == (10, True, True), (
+        told
+    )
+    assert (copy(source, url).code, count(url)) == (10, ROWS - 1)
+
+
 def test_what_cannot_be_copied_as_it_is_is_refused_in_one_line(
     source: Path, postgres: Server, endpoint: FakeEndpoint, tmp_path: Path
 ) -> None:

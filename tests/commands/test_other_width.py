@@ -24,6 +24,10 @@ COLUMNS = """
 INDEXES = "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'memories' ORDER BY 1"
 TRIGGERS = "SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1"
 VECTORS = "SELECT id, embedding::text, embedding_dim, embedding_space FROM memories ORDER BY id"
+RIGHTS = """
+    SELECT grantee, column_name, privilege_type FROM information_schema.column_privileges
+    WHERE table_name = 'memories' AND grantee = 'PUBLIC' AND column_name NOT LIKE 'ai%' ORDER BY 1, 2, 3
+"""
 STATE = "SELECT state FROM ai_memory_reembed.reembed_run ORDER BY run_id DESC LIMIT 1"
 MOVED = "SELECT moved FROM ai_memory_reembed.reembed_run ORDER BY run_id DESC LIMIT 1"
 SLOW = """
@@ -193,6 +197,8 @@ def test_a_reader_that_keeps_the_memories_keeps_nobody_else_waiting(command: Com
         ("CREATE VIEW seen AS SELECT id, embedding FROM memories", "view seen"),
         ("ALTER TABLE memories ADD CONSTRAINT wide CHECK (embedding_dim > 0)", "constraint wide"),
         ("ALTER TABLE memories ALTER COLUMN embedding_dim SET NOT NULL", "a NOT NULL stands on memories.embedding_dim"),
+        ("CREATE VIEW kept AS SELECT embedding FROM archived_memories", "view kept"),
+        ("CREATE INDEX half ON memories USING hnsw ((embedding::halfvec(16)) halfvec_cosine_ops)", "the index half"),
     ],
 )
 def test_what_would_stay_with_the_old_vectors_is_named_before_a_text_is_sent(
@@ -281,3 +287,77 @@ def edit(url: str, enough: threading.Event, chance: random.Random) -> None:
                 )
             if number % 7 == 0:
                 connection.execute("DELETE FROM memories WHERE id = %s", (f"id-{chance.randrange(ROWS):03}",))
+
+
+def test_whatever_ran_since_the_way_back_stays_open(command: Command, url: str, endpoint: FakeEndpoint) -> None:
+    vectors = rows(url, VECTORS)
+    staged(command)
+    assert command.run("reembed", "switch").code == 0
+    with FakeEndpoint(dim=NEW, model="narrowed") as later:
+        in_place = Command(url, remote(later))  # type: ignore[arg-type]
+        assert in_place.reembed("--yes").code == 0
+    with FakeEndpoint(dim=32, model="third") as third:
+        refused = Command(url, remote(third)).reembed("--staged", "--yes")  # type: ignore[arg-type]
+        assert (refused.code, "switch --back" in refused.error) == (12, True), refused
+
+    assert command.run("reembed", "switch", "--back").code == 0
+
+    assert rows(url, VECTORS) == vectors
+    assert Command(url, remote(endpoint)).reembed("--yes").json["reembedded"] == 0  # type: ignore[arg-type]
+
+
+def test_a_run_that_is_not_undone_is_not_said_to_be(command: Command, url: str) -> None:
+    staged(command)
+    assert command.run("reembed", "switch").code == 0
+    assert command.run("reembed", "switch", "--back").code == 0
+    rows(url, "UPDATE memories SET content = 'edited' WHERE id = 'id-000'")
+    with FakeEndpoint(dim=OLD, model="fake") as old:
+        again = Command(url, remote(old))  # type: ignore[arg-type]
+        assert again.reembed("--yes").code == 0
+
+    told = command.run("reembed", "rollback", "--run", "2", "--yes")
+
+    assert (told.code, "is undone already" in told.error) == (12, True), told
+    assert command.run("reembed", "rollback", "--yes").code == 0
+
+
+def test_rights_on_a_column_go_with_its_name(command: Command, url: str) -> None:
+    rows(url, "GRANT UPDATE (embedding, embedding_dim), SELECT (embedding) ON memories TO PUBLIC")
+    rights = rows(url, RIGHTS)
+    staged(command)
+
+    assert command.run("reembed", "switch").code == 0
+
+    assert rights
+    assert rows(url, RIGHTS) == rights
+
+
+def test_what_stands_in_texts_of_an_index_stays(command: Command, url: str) -> None:
+    rows(url, "CREATE INDEX odd ON memories (coalesce(embedding_space, 'embedding')) WHERE title <> 'the embedding of'")
+    indexes = rows(url, INDEXES)
+    staged(command)
+    assert command.run("reembed", "switch").code == 0
+
+    assert [row for row in rows(url, INDEXES) if not str(row[0]).startswith("ai_memory_before_")] == indexes
+
+
+def test_an_index_that_somebody_drops_leaves_nothing_of_ours(command: Command, url: str) -> None:
+    staged(command)
+    assert command.run("reembed", "switch").code == 0
+    rows(url, "DROP INDEX memories_embedding_hnsw")
+
+    assert command.run("reembed", "switch", "--back").code == 0
+
+    assert not [row for row in rows(url, INDEXES) if str(row[0]).startswith("ai_memory_")]
+
+
+def test_a_view_that_is_made_meanwhile_is_named_and_nothing_is_exchanged(command: Command, url: str) -> None:
+    staged(command)
+    rows(url, "CREATE VIEW seen AS SELECT id, embedding FROM memories")
+
+    refused = command.run("reembed", "switch")
+
+    assert (refused.code, "view seen" in refused.error) == (65, True), refused
+    rows(url, "DROP VIEW seen")
+    assert command.reembed("--resume").code == 0
+    assert {row[2:] for row in rows(url, VECTORS)} == {(NEW, "wider#none")}

@@ -67,11 +67,16 @@ class Back:
         now_ms = self.tools.clock.now_ms()
         with holding(self.database, now_ms=now_ms), self.database.write(now_ms=now_ms) as store:
             require_no_pause(store, now_ms=now_ms)
-            run = _to_leave(store)
             beside = store.targets.staged.exchange()
-            if beside and beside.run_id == run.run_id and beside.done:
-                exchange_back(store, run, now_ms=now_ms)
-                return WentBack(run.run_id, state="done")
+            try:
+                run = _to_leave(store)
+            except OperatorNeeded:
+                if not (beside and beside.done):
+                    raise
+                run = store.runs.read(beside.run_id)
+            if beside and beside.done and (beside.run_id == run.run_id or run.undone_by or run.state == "cancelled"):
+                exchange_back(store, store.runs.read(beside.run_id), now_ms=now_ms)
+                return WentBack(beside.run_id, state="done")
             moved = not beside and (store.runs.checkpoints(run) or run.kept.rows)
             if run.state == "switched" and not moved:
                 return self._at_once(store, run)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ai_memory import __version__
 from ai_memory.reembed.recorded import recorded_run
+from ai_memory.reembed.sweep.staging import drop_staged
 from ai_memory.stores.values import Span, Terms
 
 if TYPE_CHECKING:
@@ -32,4 +33,6 @@ def exchange_back(store: Store, run: Run, *, now_ms: int) -> None:
         )
         transaction.runs.transition(by, "done", now_ms=now_ms, fenced=False)
         transaction.undo.undone(since, by)
+        transaction.staging.serve_own()
         transaction.staging.exchange_back(run)
+    drop_staged(store)

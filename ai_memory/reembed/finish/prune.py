@@ -79,11 +79,12 @@ class Prune:
             with self.database.write(now_ms=now_ms) as store:
                 spare = _spared(store)
                 kept = store.targets.previous.kept()
-                due = sum((room for run_id, room in kept if not any(run_id in each.numbers for each in spare)), Room())
-                if due.rows:
+                rooms = [room for run_id, room in kept if not any(run_id in each.numbers for each in spare)]
+                due = sum(rooms, Room())
+                if rooms:
                     self.disclose(due)
                 free = store.targets.previous.free()
-                dropped = self._drop(store, spare) if due.rows else Room()
+                dropped = self._drop(store, spare) if rooms else Room()
                 freed = max(store.targets.previous.free() - free, 0)
                 left = sum((room for _, room in store.targets.previous.kept()), Room())
             given_back = self.database.vacuum(now_ms=self.tools.clock.now_ms()) if self.vacuum else None

@@ -42,7 +42,7 @@ class Undoable:
     @property
     def done(self) -> bool:
         """Whether the runs are undone already."""
-        return self.rollback is None and self.first.undone_by is not None
+        return self.rollback is None and self.first.undone_by is not None and self.last.undone_by is not None
 
     @property
     def gives_up(self) -> bool:
@@ -73,6 +73,9 @@ def find_undoable(store: Reader, run_id: int | None = None) -> Undoable:
     found = Undoable(undoes, first, last, store.targets.read(last.target), kept, rollback)
     if found.done or found.resumed:
         return found
+    if first.undone_by is not None:
+        what = f"Run {first.run_id} is undone already, and run {last.run_id} is not."
+        raise OperatorNeeded(what, tip=f"To undo that one: {ROLLBACK}")
     beside = store.targets.staged.exchange()
     if beside and beside.done and beside.run_id in undoes.numbers:
         what = f"What run {beside.run_id} replaced is of another width, and stands in columns of its own."

@@ -233,5 +233,8 @@ def _state(error: Exception, said: str) -> str | None:
     """Return the SQLSTATE of an error; of a refused login libpq keeps none, and the words are the server's English."""
     if isinstance(error, psycopg.Error) and error.sqlstate:
         return error.sqlstate
+    if "the database system is" in said:
+        # It starts, stops, or recovers.
+        return "57P03"
     login = ("password", "authentication", "pg_hba.conf", "no password supplied", "role ", "database ")
     return "28000" if "FATAL" in said and any(each in said for each in login) else None

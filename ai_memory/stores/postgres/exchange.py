@@ -46,6 +46,14 @@ TRIGGERS = """
         AND pg_get_triggerdef(oid) ~ '\\membedding(_dim|_space)?\\M'
     ORDER BY tgname
 """
+# Of a column by itself; those of the table are for all of its columns.
+RIGHTS = """
+    SELECT r.privilege_type, CASE r.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(r.grantee)) END,
+        CASE WHEN r.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END
+    FROM pg_attribute AS a CROSS JOIN LATERAL aclexplode(a.attacl) AS r
+    WHERE a.attrelid = to_regclass('memories') AND a.attname = %(column)s
+"""
+GRANT = "GRANT {right} ({column}) ON memories TO {whom}"
 ENABLED = {"D": "DISABLE TRIGGER", "R": "ENABLE REPLICA TRIGGER", "A": "ENABLE ALWAYS TRIGGER"}
 # As many as took their place, by an index: the columns themselves would be read for minutes.
 COUNT_REPLACED = f"""
@@ -90,6 +98,11 @@ def exchange(transaction: Transaction, run: Run) -> None:
     found = state(transaction)
     if found is None or found.done or found.run_id != run.run_id:
         return
+    if obstacles.width(transaction, f"{NEXT}embedding") == obstacles.width(transaction):
+        # Somebody gave the memories that width meanwhile: the rest was moved to them.
+        drop(transaction)
+        return
+    obstacles.require_nothing_built(transaction)
     _change_places(transaction, away=BEFORE, come=NEXT)
     transaction.db.execute(NOTE_DONE)
 
@@ -100,6 +113,7 @@ def exchange_back(transaction: Transaction, run: Run) -> None:
     if found is None or found.run_id != run.run_id:
         return
     if found.done:
+        obstacles.require_nothing_built(transaction)
         _change_places(transaction, away=NEXT, come=BEFORE)
     drop(transaction)
 
@@ -138,8 +152,11 @@ def _change_places(transaction: Transaction, *, away: str, come: str) -> None:
         raise NotFinished(what, tip="Run the same command again.")
     width = obstacles.width(transaction, f"{come}embedding")
     for column in columns:
+        rights = db.execute(RIGHTS, {"column": column})
         db.execute(RENAME.format(table=MEMORIES, old=column, new=away + column))
         db.execute(RENAME.format(table=MEMORIES, old=come + column, new=column))
+        for right, whom, passed_on in rights:
+            db.execute(GRANT.format(right=right, column=column, whom=whom) + passed_on)
     indexes.exchange(transaction, made, away=away, come=come)
     for name, definition, enabled in triggers:
         db.execute(f"DROP TRIGGER {name} ON {MEMORIES}")

@@ -30,6 +30,12 @@ INDEXES = """
     ORDER BY c.relname
 """
 DROP = "DROP INDEX CONCURRENTLY {schema}.{name}"
+DROP_LEFT = "DROP INDEX {schema}.{name}"
+LEFT = """
+    SELECT c.relnamespace::regnamespace::text, quote_ident(c.relname)
+    FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
+    WHERE i.indrelid = to_regclass('memories') AND starts_with(c.relname, %(prefix)s)
+"""
 RENAME = "ALTER INDEX {schema}.{old} RENAME TO {new}"
 
 
@@ -76,12 +82,19 @@ def exchange(transaction: Transaction, made: Sequence[Index], *, away: str, come
         transaction.db.execute(RENAME.format(schema=each.schema, old=each.shown, new=gone))
         if each.whole is not None:
             transaction.db.execute(RENAME.format(schema=each.schema, old=each.beside, new=each.shown))
+    for schema, name in transaction.db.execute(LEFT, {"prefix": come}):
+        # Somebody dropped the one whose name it was to have.
+        transaction.db.execute(DROP_LEFT.format(schema=schema, name=name))
 
 
 def _definition(index: Index, columns: Sequence[str]) -> str:
     """Return the statement that makes the same index on the columns beside."""
     kind, rest = index.definition.split(f"INDEX {index.shown} ON ", 1)
     table, way = rest.split(" USING ", 1)
-    for each in columns:
-        way = re.sub(rf"\b{each}\b", NEXT + each, way)
+    # Texts in it are nobody's names.
+    way = re.sub(
+        rf"'(?:[^']|'')*'|\b(?:{'|'.join(columns)})\b",
+        lambda found: found[0] if found[0].startswith("'") else NEXT + found[0],
+        way,
+    )
     return f"{kind}INDEX CONCURRENTLY {quoted(index.beside)} ON {table} USING {way}"

@@ -20,21 +20,29 @@ MAY_ALTER = """
     SELECT bool_and(pg_has_role(relowner, 'USAGE')) FROM pg_class
     WHERE oid IN (to_regclass('memories'), to_regclass('archived_memories'))
 """
-HAS_HNSW = """
+IS_INDEXED = """
     SELECT EXISTS (
         SELECT 1 FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid JOIN pg_am AS m ON m.oid = c.relam
-        WHERE i.indrelid = to_regclass('memories') AND m.amname = 'hnsw'
+        WHERE i.indrelid = to_regclass('memories') AND m.amname IN ('hnsw', 'ivfflat')
     )
+"""
+OF_ONE_WIDTH = """
+    SELECT c.relname FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
+    WHERE i.indrelid = to_regclass('memories') AND pg_get_indexdef(i.indexrelid) ~ '(vector|halfvec|bit)\\([0-9]+\\)'
+    ORDER BY 1 LIMIT 1
 """
 # What stands on a column by its number goes with the old one: all but indexes and triggers, which are made again.
 BUILT_ON = """
-    SELECT a.attname, pg_describe_object(d.classid, d.objid, d.objsubid)
+    SELECT d.refobjid::regclass::text || '.' || a.attname, pg_describe_object(d.classid, d.objid, d.objsubid)
     FROM pg_depend AS d JOIN pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
-    WHERE d.refobjid = to_regclass('memories') AND a.attname = ANY(%(columns)s::text[]) AND d.classid <> ALL (ARRAY[
-        'pg_trigger'::regclass, 'pg_class'::regclass])
+    WHERE d.refclassid = 'pg_class'::regclass AND a.attname = ANY(%(columns)s::text[]) AND (
+        d.refobjid = to_regclass('archived_memories') OR d.refobjid = to_regclass('memories')
+            AND d.classid <> ALL (ARRAY['pg_trigger'::regclass, 'pg_class'::regclass])
+    )
     UNION ALL
-    SELECT attname, 'a NOT NULL' FROM pg_attribute
-    WHERE attrelid = to_regclass('memories') AND attname = ANY(%(columns)s::text[]) AND attnotnull
+    SELECT attrelid::regclass::text || '.' || attname, 'a NOT NULL' FROM pg_attribute
+    WHERE attrelid IN (to_regclass('memories'), to_regclass('archived_memories'))
+        AND attname = ANY(%(columns)s::text[]) AND attnotnull
     ORDER BY 1, 2 LIMIT 1
 """
 INDEXED, STORED = 2_000, 16_000
@@ -64,9 +72,9 @@ def require_none(store: Store, target: Fingerprint) -> None:
             f"What run {run_id} replaced is kept in columns beside the memories' own, and there is room for one width.",
             tip="Drop it: ai-memory reembed prune; or go back to it: ai-memory reembed switch --back",
         )
-    most = INDEXED if store.db.value(HAS_HNSW) else STORED
+    most = INDEXED if store.db.value(IS_INDEXED) else STORED
     if target.dim > most:
-        can = "indexed by HNSW" if most == INDEXED else "stored"
+        can = "indexed" if most == INDEXED else "stored"
         raise SchemaRefused(
             f"{store.name}: vectors of {target.dim} numbers cannot be {can}; {most} are the most.",
             tip="Configure a smaller dim, where the model gives one, or another model.",
@@ -76,8 +84,22 @@ def require_none(store: Store, target: Fingerprint) -> None:
             f"{store.name}: this user may not alter the table memories, which takes vectors of {width(store)} numbers.",
             tip="Connect as the owner of the memories.",
         )
+    for (name,) in store.db.execute(OF_ONE_WIDTH):
+        raise SchemaRefused(
+            f"{store.name}: the index {printable(name)} is of vectors of one width.",
+            tip="Drop it before the run, and make it for the new width afterwards.",
+        )
+    require_nothing_built(store)
+
+
+def require_nothing_built(store: Store) -> None:
+    """Check that nothing stands on the columns of the vectors that would stay with the old ones.
+
+    Raises:
+        SchemaRefused: something does.
+    """
     for column, built in store.db.execute(BUILT_ON, {"columns": store.schema.of_vector}):
         raise SchemaRefused(
-            f"{store.name}: {printable(built)} stands on memories.{column}, and would stay with the old vectors.",
-            tip="Drop it before the run, and make it again afterwards.",
+            f"{store.name}: {printable(built)} stands on {column}, and would stay with the vectors of one width.",
+            tip="Drop it, then run the same command again; make it anew afterwards.",
         )

@@ -187,7 +187,7 @@ def replaced_by(store: Store, run_id: int, ids: Sequence[str]) -> dict[str, tupl
 def kept(store: Store) -> list[tuple[int, Room]]:
     """Return of which runs something is kept, and how much, the latest first."""
     found = [(run_id, Room(rows, size)) for run_id, rows, size in store.db.execute(KEPT_OF_RUNS)]
-    return sorted(found + exchange.kept(store), reverse=True)
+    return sorted(found + exchange.kept(store), key=lambda each: each[0], reverse=True)
 
 
 def to_undo(store: Store) -> Span | None:

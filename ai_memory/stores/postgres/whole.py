@@ -6,6 +6,7 @@ statement makes of each text what its column has.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +16,7 @@ from ai_memory.errors import DataRefused, StatementRefused
 from ai_memory.memory.text_codec import quoted
 from ai_memory.stores.postgres.binary_copy import binary_copy
 from ai_memory.stores.postgres.names import storable
-from ai_memory.stores.postgres.rows import LEAVES_OUT
+from ai_memory.stores.postgres.rows import LEAVES_OUT, TIMES
 from ai_memory.vectors.blob import head
 
 if TYPE_CHECKING:
@@ -51,6 +52,10 @@ OF_VECTOR = {
     "embedding_space": "w.embedding_space",
 }
 BYTES = "bytea"
+TIME = re.compile(
+    r"\d{4}-\d\d-\d\d(?:[ T]\d\d:[0-5]\d(?::[0-5]\d(?:\.\d+)?)?)? ?(?:Z|[+-]\d\d(?::?\d\d)?)?", re.IGNORECASE | re.ASCII
+)
+"""What is taken for a time. The server makes instants also of words: of "now" another one with each start."""
 
 
 def put(transaction: Transaction, rows: Rows, memories: Sequence[WholeMemory]) -> None:
@@ -127,6 +132,8 @@ class _Page:
         if isinstance(value, bytes) or self._is_bytes(name):
             raise self.refused(f"{name} is {'bytes' if isinstance(value, bytes) else 'not bytes'}")
         text = value if isinstance(value, str) else repr(value)
+        if self.rows.types[name] in TIMES and not TIME.fullmatch(text):
+            raise self.refused(f"{name} is no time")
         if not storable(text):
             raise self.refused(f"{name} has a NUL, or a byte that is not UTF-8")
         return text

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import sys
+import threading
 from collections.abc import Callable
 
 import psycopg
@@ -29,6 +31,7 @@ THEIRS = """
     LEFT JOIN pg_attrdef AS d ON d.adrelid = c.oid AND d.adnum = a.attnum
     WHERE c.relnamespace = 'public'::regnamespace AND a.attnum > 0 ORDER BY 1, 2
 """
+SSL_REQUEST = 80_877_103
 SCHEMAS = "SELECT nspname FROM pg_namespace WHERE nspname = 'ai_memory_reembed'"
 OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 ASLEEP = f"SELECT count(*) {OTHERS} AND query LIKE '%pg_sleep(61)%' AND state = 'active'"
@@ -215,3 +218,24 @@ def test_who_has_not_installed_what_it_needs_is_told_what_to_install(monkeypatch
     with pytest.raises(UsageError) as refused:
         opening.database(DatabaseAddress("postgresql://ann@db1/m"))
     assert 'pip install "psycopg[binary]>=3.3.0"' in refused.value.line()
+
+
+def test_a_server_that_is_starting_is_waited_for_and_no_password_is_asked_for_again() -> None:
+    said = b"SFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0\0"
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer() -> None:
+            for _ in range(2):
+                connection, _ = listening.accept()
+                with connection:
+                    if int.from_bytes(connection.recv(8)[4:], "big") == SSL_REQUEST:
+                        connection.sendall(b"N")
+                        connection.recv(8)
+                    connection.recv(4096)
+                    connection.sendall(b"E" + (len(said) + 4).to_bytes(4, "big") + said)
+
+        answering = threading.Thread(target=answer, daemon=True)
+        answering.start()
+        url = f"postgresql://app@127.0.0.1:{listening.getsockname()[1]}/memories"
+        with pytest.raises(NotFinished, match="starting up"), Database(url).read():
+            pass
