@@ -361,3 +361,19 @@ def test_a_view_that_is_made_meanwhile_is_named_and_nothing_is_exchanged(command
     rows(url, "DROP VIEW seen")
     assert command.reembed("--resume").code == 0
     assert {row[2:] for row in rows(url, VECTORS)} == {(NEW, "wider#none")}
+
+
+@pytest.mark.parametrize("moved", [0, 40])
+def test_what_is_stored_before_the_exchange_is_found_by_its_meaning_at_once(command: Command, moved: int) -> None:
+    staged(command)
+    if moved:
+        assert command.reembed("--resume", "--max-rows", str(moved)).code == 75
+    assert command.run("store", "-T", "herons", "-c", "the heron of the pond").code == 0
+
+    def cosine() -> float:
+        found = command.run("recall", "herons the heron of the pond", "--limit", "1", "--json").json
+        return float(found["memories"][0]["cosine"])
+
+    assert cosine() == 1.0
+    assert command.reembed("--resume").code == 0
+    assert cosine() == 1.0

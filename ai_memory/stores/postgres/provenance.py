@@ -10,7 +10,7 @@ from ai_memory.stores.postgres import pending, previous, staged
 from ai_memory.stores.postgres.pending import SAME_TEXT
 from ai_memory.stores.postgres.references import fires_triggers, naming, not_kept
 from ai_memory.stores.postgres.stored import stored_blob
-from ai_memory.stores.postgres.widths import OWN, Columns, columns_for
+from ai_memory.stores.postgres.widths import OWN, SERVED, Columns, columns_for
 from ai_memory.stores.values import NOTHING_KEPT, Staged
 from ai_memory.vectors.blob import is_sound
 
@@ -34,6 +34,8 @@ SET_PROVENANCE = """
         fingerprint_id = excluded.fingerprint_id, src = excluded.src, head = excluded.head, origin = excluded.origin,
         stretch = excluded.stretch
 """
+MOVED = "reembed"
+"""The origin of what is moved: it is staged already."""
 STAMP = "UPDATE memories SET {columns} WHERE id = %(id)s"
 HOLD_ROW = "SELECT 1 FROM memories WHERE id = %(id)s FOR UPDATE"
 
@@ -54,6 +56,8 @@ def write_vectors(
     place = columns_for(transaction, fingerprint)
     if not writes:
         return []
+    if place is SERVED:
+        return staged.write(transaction, writes, fingerprint)
     db, schema = transaction.db, transaction.schema
     pending.lay(transaction, writes, fingerprint)
     if keep_for is not None and place.own:
@@ -66,8 +70,10 @@ def write_vectors(
         _require_kept(transaction, columns, done, stamp)
     db.execute(SET_PROVENANCE.format(records=place.records), {"target": fingerprint.id, "done": list(done)})
     if place.own:
-        # What is written beside is served as it is staged, until the columns change places.
         staged.drop_of(transaction, [each.id for number, each in enumerate(writes) if number in done], fingerprint)
+    else:
+        # What is written beside is served as it is staged, until the columns change places.
+        staged.write(transaction, [each for each in writes if each.origin != MOVED], fingerprint)
     return [number in done for number in range(len(writes))]
 
 

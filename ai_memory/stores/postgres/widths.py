@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ai_memory.errors import SchemaRefused
 from ai_memory.stores.postgres import beside, exchange, obstacles
+from ai_memory.stores.postgres.which_rows import ACTIVE_TARGET
 
 if TYPE_CHECKING:
     from ai_memory.stores.postgres.base import Store, Transaction
@@ -36,6 +37,10 @@ TRIED = Columns("", beside.RECORDS, "m.embedding")
 """For a rehearsal of vectors for which no columns are laid yet: whether the database lets a row be written at all."""
 
 
+SERVED = Columns("", "")
+"""None: vectors of a target that is served stand with what is staged, until columns are laid for them."""
+
+
 def columns_for(transaction: Transaction, target: Fingerprint) -> Columns:
     """Return where vectors of a target are written.
 
@@ -48,6 +53,8 @@ def columns_for(transaction: Transaction, target: Fingerprint) -> Columns:
         return BESIDE
     if transaction.rehearsing:
         return TRIED
+    if transaction.db.value(ACTIVE_TARGET) == target.id:
+        return SERVED
     raise _takes_another(transaction, target)
 
 
