@@ -160,7 +160,7 @@ def test_who_has_written_nothing_says_nothing(command: Command, endpoint: FakeEn
 
 def test_an_import_that_is_ended_before_it_has_stored_anything_says_nothing(cli: Cli, db: Path, lines: Path) -> None:
     assert cli("init").code == 0
-    with patch.object(FileImport, "_confirm", side_effect=lambda _: signal.raise_signal(signal.SIGINT)):
+    with patch.object(FileImport, "_confirm", side_effect=lambda *_: signal.raise_signal(signal.SIGINT)):
         ended = cli("import", lines)
 
     assert (ended.code, ended.out, ended.err, files.vectors(db)) == (130, "", "", {})

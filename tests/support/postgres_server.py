@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -36,6 +37,8 @@ SETTINGS = {
     "autovacuum": "off",
 }
 LONGEST_START_S = 60.0
+KEPT = 10
+"""Databases that stand at once, more than any test has: a thousand would be 8 GB, in memory."""
 
 
 def with_pgvector() -> Path:
@@ -63,6 +66,7 @@ class Server:
     process: subprocess.Popen[bytes]
     numbers: Iterator[int] = field(default_factory=count)
     templates: dict[str, str] = field(default_factory=dict)
+    latest: deque[str] = field(default_factory=deque)
 
     def url(self, database: str = "postgres", user: str = "app") -> str:
         """Return the address of a database, by which a user comes who owns what is in it, and nothing else."""
@@ -80,6 +84,9 @@ class Server:
                 self.execute(each, database=template, user=user)
         database = f"test_{next(self.numbers)}"
         self.execute(f"CREATE DATABASE {database} TEMPLATE {self.templates[made]} OWNER app")
+        self.latest.append(database)
+        if len(self.latest) > KEPT:
+            self.execute(f"DROP DATABASE {self.latest.popleft()} WITH (FORCE)")
         return self.url(database)
 
     def execute(self, sql: str, *, database: str = "postgres", user: str = "postgres") -> None:

@@ -50,7 +50,7 @@ def test_the_figures_are_true_while_a_run_works_and_is_killed_and_goes_on(
     watched: Watched, endpoint: FakeEndpoint
 ) -> None:
     words: list[str | Path] = ["reembed", "--batch", "4", "--concurrency", "1", "--metrics-file", watched.path]
-    endpoint.change(latency=0.15)
+    endpoint.change(latency=0.6)
     process = watched.command.start(*words)
     wait_for(watched.path.exists)
     first = watched.read()
