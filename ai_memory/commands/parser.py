@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from ai_memory.commands.arguments import named_database, named_path
+from ai_memory.commands.examples import EXAMPLES
 from ai_memory.errors import UsageError
 
+PROGRAM = "ai-memory"
 EXIT_CODES = {
     0: "done; verify and doctor: nothing found",
     1: "verify, doctor, config check: found something; status --check: needs somebody; the lock's holder is stuck; "
@@ -85,9 +87,13 @@ class Parser(argparse.ArgumentParser):
 
 
 def _epilog(command: str) -> str:
-    own = OWN_CODES.get(command)
-    others = "exit status of every command: ai-memory help exit-codes"
-    return f"exit status of this command:\n{exit_table(own)}\n\n{others}" if own else others
+    own, example = OWN_CODES.get(command), EXAMPLES.get(command)
+    told = ["exit status of every command: ai-memory help exit-codes"]
+    if own:
+        told.insert(0, f"exit status of this command:\n{exit_table(own)}")
+    if example is not None:
+        told.insert(0, f"example:\n  {PROGRAM} {command} {example}".rstrip())
+    return "\n\n".join(told)
 
 
 def summed_up(summary: str) -> dict[str, Any]:

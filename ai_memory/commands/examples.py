@@ -1,0 +1,45 @@
+"""One example for the help of each command, as it is typed behind the command's name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+EXAMPLES: Mapping[str, str] = {
+    "init": "--db ai-memory.db",
+    "store": "-T 'Retries' -c 'We give up after five.' -n team/api --tags http",
+    "import": "notes.jsonl",
+    "export": "-n 'team/*' > team.jsonl",
+    "copy": "ai-memory.db postgresql://ann@db1/memories",
+    "get": "Retries",
+    "list": "-n team/api --since 7d --sort updated --limit 20",
+    "delete": "3f2a91c4-0d1e-4c55-9d6a-1f6f0b1c2d3e",
+    "recall": "'when do we give up' -n 'team/*' --limit 3",
+    "evaluate": "--queries queries.tsv --judgements judgements.tsv",
+    "backfill": "",
+    "restore": "before.db",
+    "reembed": "--dry-run",
+    "reembed status": "--watch",
+    "reembed history": "",
+    "reembed report": "--html run.html",
+    "reembed verify": "--sample all",
+    "reembed quarantine": "",
+    "reembed approve": "",
+    "reembed pause": "",
+    "reembed unpause": "",
+    "reembed cancel": "",
+    "reembed rehearse": "--sample 200",
+    "reembed switch": "--no-wait",
+    "reembed rollback": "",
+    "reembed prune": "--vacuum",
+    "uninstall-tables": "",
+    "stats": "",
+    "namespaces": "",
+    "doctor": "",
+    "model export": "~/models/all-MiniLM-L6-v2",
+    "mcp": "--db ai-memory.db",
+    "config show": "",
+    "config check": "--probe",
+    "config init": "--backend openai --model text-embedding-3-small --api-key-file ~/.config/ai-memory/key",
+    "completion": "bash > ~/.local/share/bash-completion/completions/ai-memory",
+    "help": "exit-codes",
+}
