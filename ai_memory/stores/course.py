@@ -10,7 +10,7 @@ from ai_memory.text.times import LAST_MS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ai_memory.stores.values import Space
+    from ai_memory.stores.values import Run, Space
 
 TAKEN, TAKEN_OVER = "runner", "taken over"
 """A start took the run: one that its last runner left in good order, and one of a runner that was killed."""
@@ -22,6 +22,16 @@ MOST_ROWS = 2**62
 MOST_STARTS = 3_000
 """Events of starts that a run keeps: those of a month of starts every half hour in which the endpoint fails."""
 KINDS = (TAKEN, TAKEN_OVER, WRITTEN, ENDED, OPENED, CLOSED)
+EVERY_MS, PARTS = 1_000, 200
+"""How often rows are noted: once in so many milliseconds at most, and of a long run once in such a part of its age."""
+MOST_SPACES = 5
+"""Kinds of vectors that a run notes as it begins; the most frequent come first."""
+ROWS = "reembedded + attested + put_back"
+"""SQL for how many rows a run has given a vector, or their old one."""
+OF_A_RUN, OF_STARTS = (
+    ", ".join(f"'{kind}'" for kind in kinds) for kinds in (KINDS, [each for each in KINDS if each != WRITTEN])
+)
+"""SQL that lists the kinds, and those of them that tell of starts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +47,11 @@ class Moment:
     rows: int | None = None
     exit_code: int | None = None
     reason: str = ""
+
+
+def rows_written(run: Run) -> int:
+    """Return how many rows a run has given a vector, or their old one: see ROWS."""
+    return run.counters.reembedded + run.counters.attested + run.counters.put_back
 
 
 def spaces_of(told: Mapping[str, object]) -> tuple[Space, ...]:

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import runpy
 import shlex
-from collections.abc import Iterator
 
 import pytest
 
 from ai_memory.cli import _parser, whole_parser
 from ai_memory.commands.examples import EXAMPLES
-
-
-def below(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            yield from action.choices.values()
+from tests.conftest import ROOT
 
 
 def parsers() -> dict[str, argparse.ArgumentParser]:
     """Return those of all commands that do something by themselves."""
+    below = runpy.run_path(str(ROOT / "scripts" / "reference.py"))["below"]
     found = [each for command in whole_parser()[1].values() for each in (command, *below(command))]
     return {
         each.prog.removeprefix("ai-memory "): each

@@ -10,15 +10,26 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from ai_memory.stores.course import ENDED, KINDS, MOST_STARTS, WRITTEN, Moment, moment_of, spaces_of
+from ai_memory.stores.course import (
+    ENDED,
+    EVERY_MS,
+    MOST_SPACES,
+    MOST_STARTS,
+    OF_A_RUN,
+    OF_STARTS,
+    PARTS,
+    ROWS,
+    WRITTEN,
+    Moment,
+    moment_of,
+    spaces_of,
+)
 from ai_memory.stores.own_row import object_of
 
 if TYPE_CHECKING:
     from ai_memory.stores.postgres.base import Store, Transaction
     from ai_memory.stores.values import Run, Space
 
-ROWS = "reembedded + attested + put_back"
-EVERY_MS, PARTS = 1_000, 200
 NOTE_ROWS = f"""
     INSERT INTO reembed_event (run_id, at, kind, detail_json)
     SELECT run_id, %(now)s, '{WRITTEN}', json_build_object('rows', {ROWS})::text FROM reembed_run AS r
@@ -34,7 +45,6 @@ NOTE_END = f"""
         json_build_object('rows', {ROWS}, 'code', %(code)s::integer, 'reason', %(reason)s::text)::text
     FROM reembed_run WHERE run_id = %(run_id)s
 """
-OF_STARTS = ", ".join(f"'{kind}'" for kind in KINDS if kind != WRITTEN)
 FORGET_STARTS = f"""
     DELETE FROM reembed_event WHERE run_id = %(run_id)s AND kind IN ({OF_STARTS}) AND id <= (
         SELECT id FROM reembed_event WHERE run_id = %(run_id)s AND kind IN ({OF_STARTS})
@@ -45,21 +55,14 @@ STARTED = "SELECT detail_json FROM reembed_event WHERE run_id = %(run_id)s AND k
 NOTE_STORED = "UPDATE reembed_event SET detail_json = %(stored)s WHERE run_id = %(run_id)s AND kind = 'started'"
 MOMENTS = f"""
     SELECT at, kind, detail_json FROM reembed_event
-    WHERE run_id = %(run_id)s AND kind IN ({", ".join(f"'{kind}'" for kind in KINDS)}) ORDER BY id
+    WHERE run_id = %(run_id)s AND kind IN ({OF_A_RUN}) ORDER BY id
 """
-MOST_SPACES = 5
-"""Kinds of vectors that a run notes as it begins; the most frequent come first."""
 
 
 def note_stored(transaction: Transaction, run: Run, stored: list[Space]) -> None:
     """Note which vectors stand in the database as a run begins."""
     told = json.dumps({"stored": stored[:MOST_SPACES]})
     transaction.db.execute(NOTE_STORED, {"stored": told, "run_id": run.run_id})
-
-
-def rows_written(run: Run) -> int:
-    """Return how many rows a run has given a vector, or their old one: see ROWS."""
-    return run.counters.reembedded + run.counters.attested + run.counters.put_back
 
 
 def note_rows(transaction: Transaction, run: Run, *, now_ms: int) -> None:

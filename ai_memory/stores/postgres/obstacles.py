@@ -57,7 +57,10 @@ def width(store: Store, column: str = "embedding") -> int | None:
 
 def is_another_width(store: Store, target: Fingerprint) -> bool:
     """Return whether the memories take vectors of another width; one whose width is not known yet fits."""
-    return bool(target.dim) and width(store) not in (None, target.dim)
+    # Read with the schema; only where that is another one, it may have been changed by this program since.
+    if not target.dim or store.schema.form.width in (None, target.dim):
+        return False
+    return width(store) not in (None, target.dim)
 
 
 def require_none(store: Store, target: Fingerprint) -> None:

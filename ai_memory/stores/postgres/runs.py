@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from ai_memory.errors import DataRefused, NotFinished
-from ai_memory.stores.course import TAKEN, TAKEN_OVER
+from ai_memory.stores.course import TAKEN, TAKEN_OVER, rows_written
 from ai_memory.stores.postgres import course, hot_list, run_figures
 from ai_memory.stores.postgres.connection import NOTHING
 from ai_memory.stores.postgres.lost_run import run_lost
@@ -216,9 +216,7 @@ def take_over(
     if not transaction.db.change(TAKE_OVER, bindings):
         raise run_lost(transaction, run)
     kind = TAKEN_OVER if run.holder else TAKEN
-    add_event(
-        transaction, run.run_id, kind, now_ms=now_ms, detail={"pid": holder.pid, "rows": course.rows_written(run)}
-    )
+    add_event(transaction, run.run_id, kind, now_ms=now_ms, detail={"pid": holder.pid, "rows": rows_written(run)})
     course.forget_starts(transaction, run)
     return read_run(transaction, run.run_id)
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from ai_memory.errors import DataRefused, NotFinished
-from ai_memory.stores.course import TAKEN, TAKEN_OVER
+from ai_memory.stores.course import TAKEN, TAKEN_OVER, rows_written
 from ai_memory.stores.run_row import RUN_COLUMNS, RUN_TEXTS, run_of
 from ai_memory.stores.run_states import ENDED, IS_UNFINISHED
 from ai_memory.stores.sqlite import course, hot_list, run_figures
@@ -190,9 +190,7 @@ def take_over(
     if not transaction.db.change(TAKE_OVER, bindings):
         raise run_lost(transaction, run)
     kind = TAKEN_OVER if run.holder else TAKEN
-    add_event(
-        transaction, run.run_id, kind, now_ms=now_ms, detail={"pid": holder.pid, "rows": course.rows_written(run)}
-    )
+    add_event(transaction, run.run_id, kind, now_ms=now_ms, detail={"pid": holder.pid, "rows": rows_written(run)})
     course.forget_starts(transaction, run)
     return read_run(transaction, run.run_id)
 
