@@ -351,8 +351,13 @@ def test_an_index_that_somebody_drops_leaves_nothing_of_ours(command: Command, u
     assert not [row for row in rows(url, INDEXES) if str(row[0]).startswith("ai_memory_")]
 
 
-def test_a_view_that_is_made_meanwhile_is_named_and_nothing_is_exchanged(command: Command, url: str) -> None:
+@pytest.mark.parametrize("moved", [0, 40])
+def test_a_view_that_is_made_meanwhile_is_named_and_nothing_is_exchanged(
+    command: Command, url: str, moved: int
+) -> None:
     staged(command)
+    if moved:
+        assert command.reembed("--resume", "--max-rows", str(moved)).code == 75
     rows(url, "CREATE VIEW seen AS SELECT id, embedding FROM memories")
 
     refused = command.run("reembed", "switch")
