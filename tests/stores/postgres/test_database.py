@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import socket
+import socketserver
 import sys
 import threading
 from collections.abc import Callable
@@ -222,20 +222,18 @@ def test_who_has_not_installed_what_it_needs_is_told_what_to_install(monkeypatch
 
 def test_a_server_that_is_starting_is_waited_for_and_no_password_is_asked_for_again() -> None:
     said = b"SFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0\0"
-    with socket.create_server(("127.0.0.1", 0)) as listening:
 
-        def answer() -> None:
-            for _ in range(2):
-                connection, _ = listening.accept()
-                with connection:
-                    if int.from_bytes(connection.recv(8)[4:], "big") == SSL_REQUEST:
-                        connection.sendall(b"N")
-                        connection.recv(8)
-                    connection.recv(4096)
-                    connection.sendall(b"E" + (len(said) + 4).to_bytes(4, "big") + said)
+    class Starting(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            if int.from_bytes(self.request.recv(8)[4:], "big") == SSL_REQUEST:
+                self.request.sendall(b"N")
+                self.request.recv(8)
+            self.request.recv(4096)
+            self.request.sendall(b"E" + (len(said) + 4).to_bytes(4, "big") + said)
 
-        answering = threading.Thread(target=answer, daemon=True)
-        answering.start()
-        url = f"postgresql://app@127.0.0.1:{listening.getsockname()[1]}/memories"
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Starting) as listening:
+        threading.Thread(target=listening.serve_forever, daemon=True).start()
+        url = f"postgresql://app@127.0.0.1:{listening.server_address[1]}/memories"
         with pytest.raises(NotFinished, match="starting up"), Database(url).read():
             pass
+        listening.shutdown()
