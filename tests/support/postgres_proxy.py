@@ -33,7 +33,7 @@ class _Proxy:
                 Thread(target=self._carry, args=(client,), daemon=True).start()
 
     def _carry(self, client: socket.socket) -> None:
-        with client, socket.create_connection(self.server) as server, DefaultSelector() as selector, suppress(OSError):
+        with suppress(OSError), client, socket.create_connection(self.server) as server, DefaultSelector() as selector:
             selector.register(client, EVENT_READ, server)
             selector.register(server, EVENT_READ, client)
             while not self.over.is_set():
