@@ -41,16 +41,17 @@ ADD_KEPT = """
     UPDATE reembed_run SET kept_rows = max(kept_rows + ?, 0), kept_bytes = max(kept_bytes + ?, 0) WHERE run_id = ?
 """
 KEPT_OF_RUNS = "SELECT run_id, kept_rows, kept_bytes FROM reembed_run WHERE kept_rows > 0 ORDER BY run_id DESC"
+# A target has a file full of vectors, a text has few: `likely` has SQLite look a vector up by its text.
 VECTORS_OF_TEXT = """
     SELECT src, embedding, head, stretch IS NOT NULL FROM embedding_previous
-    WHERE fingerprint_id = CAST(? AS INTEGER) AND src = CAST(? AS BLOB) AND origin <> 'attested'
+    WHERE likely(fingerprint_id = CAST(? AS INTEGER)) AND src = CAST(? AS BLOB) AND origin <> 'attested'
         AND typeof(embedding) = 'blob'
     ORDER BY stretch IS NULL LIMIT 3
 """
 ANY_OF = "SELECT EXISTS (SELECT 1 FROM embedding_previous WHERE fingerprint_id = CAST(? AS INTEGER))"
 KNOWN_TEXTS = f"""
     SELECT value FROM {VALUES}
-    WHERE EXISTS (SELECT 1 FROM embedding_previous WHERE fingerprint_id = :target AND src = value)
+    WHERE EXISTS (SELECT 1 FROM embedding_previous WHERE likely(fingerprint_id = :target) AND src = value)
 """
 IDS = """
     SELECT DISTINCT CAST(memory_id AS BLOB) FROM embedding_previous
@@ -87,7 +88,8 @@ LEFT = """
 """
 DROP_TAKEN = """
     DELETE FROM embedding_previous
-    WHERE memory_id = CAST(? AS TEXT) AND written_head IS NULL AND fingerprint_id = CAST(? AS INTEGER) AND src = ?
+    WHERE memory_id = CAST(? AS TEXT) AND written_head IS NULL
+        AND +fingerprint_id = CAST(? AS INTEGER) AND +src = ?
     RETURNING run_id, coalesce(octet_length(embedding), 0)
 """
 DROP_OF_MEMORY = """
@@ -97,7 +99,7 @@ DROP_OF_MEMORY = """
 PAGE_SIZE, FREE_PAGES = "PRAGMA main.page_size", "PRAGMA main.freelist_count"
 NO_RECORD = "fingerprint_id = NULL, src = NULL, head = NULL, origin = NULL, stretch = NULL"
 DOUBT = f"UPDATE embedding_previous SET {NO_RECORD} WHERE fingerprint_id = ? AND stretch IS NULL"
-DOUBT_TEXT = f"UPDATE embedding_previous SET {NO_RECORD} WHERE fingerprint_id = ? AND src = ?"
+DOUBT_TEXT = f"UPDATE embedding_previous SET {NO_RECORD} WHERE likely(fingerprint_id = ?) AND src = ?"
 UNDONE = "UPDATE reembed_run SET undone_by = ? WHERE run_id BETWEEN ? AND ? AND undoes_first IS NULL"
 PAGE = """
     SELECT id, run_id, coalesce(octet_length(embedding), 0) FROM embedding_previous WHERE id > ? ORDER BY id LIMIT ?

@@ -48,13 +48,15 @@ STANDS = """
     SELECT 1 FROM main.memories AS m JOIN embedding_previous AS k ON k.id = CAST(? AS INTEGER)
     WHERE m.rowid = ? AND {same}
 """
-# Once the row has what was kept, that has its place taken by what the row had, to be taken again.
+# Once the row has what was kept, that has its place taken by what the row had, to be taken again. Of the same text the
+# hash stays, and with it the index by texts.
 KEEP_INSTEAD = """
     UPDATE OR REPLACE embedding_previous SET run_id = ?, written_head = NULL,
         embedding = ?, embedding_dim = ?, embedding_space = CAST(? AS TEXT),
-        fingerprint_id = ?, src = ?, head = ?, origin = ?, stretch = ?
+        fingerprint_id = ?, head = ?, origin = ?, stretch = ?
     WHERE id = CAST(? AS INTEGER)
 """
+SET_TEXT = "UPDATE embedding_previous SET src = ? WHERE id = CAST(? AS INTEGER)"
 ONLY_TO_BE_TAKEN = """
     UPDATE embedding_previous SET written_head = NULL
     WHERE memory_id = CAST(? AS TEXT) AND run_id BETWEEN CAST(? AS INTEGER) AND CAST(? AS INTEGER)
@@ -198,6 +200,8 @@ def _keep_instead(transaction: Transaction, chosen: Sequence[_Standing], order: 
         transaction.db.execute_many(DROP, [(each.first.id,) for each in chosen])
     else:
         transaction.db.execute_many(KEEP_INSTEAD, [_replaced(each, order.keep_for) for each in chosen])
+        other = [each for each in chosen if each.row.recorded_src != each.first.src]
+        transaction.db.execute_many(SET_TEXT, [(each.row.recorded_src, each.first.id) for each in other])
     transaction.db.execute_many(
         ONLY_TO_BE_TAKEN, [(each.row.raw_id, *order.runs) for each in chosen if len(each.kept) > 1]
     )
@@ -210,7 +214,7 @@ def _keep_instead(transaction: Transaction, chosen: Sequence[_Standing], order: 
 def _replaced(standing: _Standing, run_id: int) -> tuple[Binding, ...]:
     """Return the bindings of KEEP_INSTEAD."""
     row = standing.row
-    record = (row.fingerprint_id, row.recorded_src, row.recorded_head, row.origin, standing.stretch)
+    record = (row.fingerprint_id, row.recorded_head, row.origin, standing.stretch)
     return run_id, row.embedding, row.dim, row.raw_space, *record, standing.first.id
 
 

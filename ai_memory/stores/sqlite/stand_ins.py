@@ -25,7 +25,8 @@ def lay_empty_tables(db: Connection) -> None:
     for migration in available():
         if migration.version != MEMORIES:
             temporary = migration.sql.replace("CREATE TABLE ", "CREATE TEMP TABLE IF NOT EXISTS ")
-            temporary = re.sub(r"INDEX (\w+)", r"INDEX IF NOT EXISTS temp.\1", temporary)
+            temporary = re.sub(r"DROP INDEX (\w+)", r"DROP INDEX IF EXISTS temp.\1", temporary)
+            temporary = re.sub(r"INDEX (\w+) ON", r"INDEX IF NOT EXISTS temp.\1 ON", temporary)
             db.execute(temporary)
 
 
