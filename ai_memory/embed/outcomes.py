@@ -19,6 +19,10 @@ class Embedded:
     document: Document
     vector: Vectors
 
+    def apart(self) -> Embedded:
+        """Return it with a vector of its own, to be kept: one that is part of an answer keeps all of that in memory."""
+        return Embedded(self.document, self.vector.copy())
+
 
 @dataclass(frozen=True, slots=True)
 class Refused:

@@ -54,7 +54,7 @@ class Alike:
         """Record rows; return those, also of the ones recorded before, that share a vector with too many others."""
         found: list[Document] = []
         for each in embedded_of(outcomes):
-            found += self._hear(blake2b(each.vector.tobytes(), digest_size=16).digest(), each.document)
+            found += self._hear(_hash(each.vector), each.document)
         self.told.update(each.id for each in found)
         return found
 
@@ -133,7 +133,11 @@ class Shared:
 def _rounded(vector: Vectors) -> bytes:
     """Return what vectors of one direction have in common."""
     with np.errstate(all="ignore"):
-        return (vector / np.linalg.norm(vector)).round(4).tobytes()
+        return _hash((vector / np.linalg.norm(vector)).round(4))
+
+
+def _hash(vector: Vectors) -> bytes:
+    return blake2b(vector.tobytes(), digest_size=16).digest()
 
 
 def beginning(text: str) -> str:

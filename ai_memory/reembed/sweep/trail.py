@@ -78,9 +78,9 @@ class Kept:
             # Every row is kept with the same chance, as the pages are.
             place = self._chance.randrange(self._met)
             if len(self._taken) < MOST:
-                self._taken.append(each)
+                self._taken.append(each.apart())
             elif place < MOST:
-                self._taken[place] = each
+                self._taken[place] = each.apart()
 
     @property
     def rows(self) -> list[Embedded]:
@@ -103,7 +103,7 @@ class Kept:
         elif kept < MOST:
             self._others[kept : kept + 1] = before
         self._pages += 1
-        self._last, self._alone = chosen, alone and self._pages == 1
+        self._last, self._alone = [each.apart() for each in chosen], alone and self._pages == 1
 
     def agreed(self) -> None:
         """Record that the rows agreed at an end."""

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ai_memory.reembed.page import Page
 
-WINDOW_BYTES = 256 * 1024 * 1024
-"""Pages in flight take up about so much memory at most, however large one is."""
+WINDOW_BYTES = 64 * 1024 * 1024
+"""Pages in flight take up about so much memory at most, however large one is: a hundred pages of 100 texts with vectors
+of 384 numbers, 32 of 1,536, 17 of 3,072."""
+DOCUMENT_BYTES, TEXT_COPIES = 1_500, 2
+"""Memory that a row in flight takes beside its vector: its objects, and its text in one piece and in its parts."""
 VECTOR_BYTES = 12
 """Bytes of memory a component of a vector in flight takes: as JSON or base64, as float32, and as the BLOB."""
 GROWTH = 1.5
@@ -38,7 +41,8 @@ class WindowSize:
 
     def room(self, flying: Collection[Page], *, dim: int) -> bool:
         """Return whether one more page may be in flight beside these; one alone always may."""
-        used = sum(page.bytes + len(page.documents) * dim * VECTOR_BYTES for page in flying)
+        of_a_row = DOCUMENT_BYTES + dim * VECTOR_BYTES
+        used = sum(page.bytes * TEXT_COPIES + len(page.documents) * of_a_row for page in flying)
         return len(flying) < self.pages and used < WINDOW_BYTES
 
     def next(self, *, waited: bool) -> int:
