@@ -23,6 +23,8 @@ SEEN = 5_000
 """Rows of an invocation whose vectors are kept in mind, to see how many texts share one.
 
 A choice of 2026-11-25, not measured."""
+SEEN_BYTES = 8 * 1024 * 1024
+"""And so much text of them, which takes twice as much memory."""
 ONE_VECTOR = 1 - 1e-8
 """Cosine of vectors that are one; of long texts that differ by a word it is lower."""
 NEAR = 2 * (2 - 2 * ONE_VECTOR) ** 0.5
@@ -40,6 +42,20 @@ ALIKE = 3
 SET_ASIDE = Reason("refused", "the endpoint gives it the same vector as other texts")
 
 
+class _Seen:
+    """How many rows are kept in mind, until there are SEEN or SEEN_BYTES."""
+
+    def __init__(self) -> None:
+        self.rows, self._bytes = 0, 0
+
+    def takes(self, document: Document) -> bool:
+        """Return whether one more row is kept in mind, and count it."""
+        if self.rows >= SEEN or self._bytes >= SEEN_BYTES:
+            return False
+        self.rows, self._bytes = self.rows + 1, self._bytes + document.size
+        return True
+
+
 class Alike:
     """The texts met so far by their very vector, as far as SEEN goes; those that begin alike count as one."""
 
@@ -48,7 +64,7 @@ class Alike:
         self._texts: dict[bytes, dict[str, list[Document]]] = {}
         self.told: set[str] = set()
         self._shared: set[bytes] = set()
-        self._rows = 0
+        self._seen = _Seen()
 
     def observe(self, outcomes: Iterable[Outcome]) -> list[Document]:
         """Record rows; return those, also of the ones recorded before, that share a vector with too many others."""
@@ -61,9 +77,8 @@ class Alike:
     def _hear(self, key: bytes, document: Document) -> list[Document]:
         if key in self._shared:
             return [document]
-        if self._rows >= SEEN:
+        if not self._seen.takes(document):
             return []
-        self._rows += 1
         texts = self._texts.setdefault(key, {})
         texts.setdefault(beginning(document.text), []).append(document)
         if len(texts) < ALIKE:
@@ -116,18 +131,19 @@ class Shared:
     def __init__(self) -> None:
         """Begin with none."""
         self._texts: dict[bytes, dict[str, Document]] = {}
-        self._rows = 0
+        self._seen = _Seen()
 
     def too_many(self, outcomes: Sequence[Outcome]) -> tuple[Embedded, ...]:
         """Record a page; return the rows, also of earlier pages, that share a vector where they are too many."""
         found: tuple[Embedded, ...] = ()
-        for each in embedded_of(outcomes) if self._rows < SEEN else ():
-            self._rows += 1
+        for each in embedded_of(outcomes):
+            if not self._seen.takes(each.document):
+                break
             texts = self._texts.setdefault(_rounded(each.vector), {})
             texts[beginning(each.document.text)] = each.document
             if len(texts) > len(found):
                 found = tuple(Embedded(document, each.vector) for document in texts.values())
-        return found if too_many(len(found), self._rows) else ()
+        return found if too_many(len(found), self._seen.rows) else ()
 
 
 def _rounded(vector: Vectors) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from ai_memory.embed.outcomes import Embedded
 from ai_memory.errors import TransientFailure
 from ai_memory.memory.freshness import Document
 from ai_memory.reembed.sweep import schedule
+from ai_memory.reembed.sweep.alike import Alike as SharingToTheBit
 from ai_memory.reembed.sweep.alike import Shared, sharing_a_vector, too_many
 from ai_memory.reembed.sweep.asked_again import ask_again
 from ai_memory.reembed.sweep.schedule import QUIET, Schedule, choose
@@ -189,6 +191,19 @@ def test_few_texts_of_each_page_that_share_a_vector_are_many_in_the_end() -> Non
     found = [len(shared.too_many(each)) for each in pages]
 
     assert found == [0, 0, 6, 8, 10]
+
+
+def test_of_long_texts_so_many_are_kept_in_mind_as_memory_has_room_for() -> None:
+    shared, alike = Shared(), SharingToTheBit()
+    tracemalloc.start()
+    for number in range(60):
+        page = rows(f"{number} {'x' * 1_000_000}")
+        shared.too_many(page)
+        alike.observe(page)
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert 8_000_000 < kept < 30_000_000
 
 
 @pytest.mark.parametrize("places", [(0, 99), (3, 4, 5), (17, 40, 41, 90)])
