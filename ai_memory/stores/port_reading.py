@@ -173,6 +173,21 @@ class StagedReader(Protocol):
     def exchange(self) -> Exchange | None:
         """Return which columns for vectors of another width stand beside the memories' own; None: none do."""
 
+    def require_fit(self, dim: int, *, staged: bool) -> None:
+        """Check that vectors of a width go into the memories, or that a `staged` run can make room for them; 0: it can.
+
+        Raises:
+            SchemaRefused: the memories take another width, or cannot be brought to that one.
+            OperatorNeeded: what an earlier run replaced is in the way.
+        """
+
+    def require_place(self, target: Fingerprint) -> None:
+        """Check that a target's vectors have a place: in the memories, or with what is served of it beside them.
+
+        Raises:
+            SchemaRefused: the memories take another width.
+        """
+
 
 class TargetReader(Protocol):
     """Reads the records of targets."""

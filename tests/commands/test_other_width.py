@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
 
 from tests.support import postgres_shapes
-from tests.support.command import Command, answer, kill, remote, wait_for
+from tests.support.command import Command, answer, kill, plain, remote, wait_for
 from tests.support.fake_endpoint import FakeEndpoint
 from tests.support.postgres_server import Server
 
@@ -304,6 +305,37 @@ def test_whatever_ran_since_the_way_back_stays_open(command: Command, url: str, 
 
     assert rows(url, VECTORS) == vectors
     assert Command(url, remote(endpoint)).reembed("--yes").json["reembedded"] == 0  # type: ignore[arg-type]
+
+
+def test_a_text_that_is_stored_with_the_model_of_before_is_stored_and_its_vector_is_told_not_to_fit(
+    command: Command, url: str, endpoint: FakeEndpoint, tmp_path: Path
+) -> None:
+    staged(command)
+    assert command.run("reembed", "switch").code == 0
+    before = Command(url, remote(endpoint))  # type: ignore[arg-type]
+    file = tmp_path / "more.jsonl"
+    file.write_text('{"title": "imported", "content": "of a file"}', "utf-8")
+    sent = len(endpoint.seen.texts)
+
+    stored = before.run("store", "-T", "herons", "-c", "of the pond", "--json")
+    imported = before.run("import", file, "--json")
+
+    for told in (stored, imported):
+        assert (told.code, "takes vectors of 24 numbers, and the target's have 16" in told.err) == (0, True), told
+        assert "Configure the model whose vectors the memories have, then: ai-memory backfill" in plain(told.err), told
+    assert (stored.json["embedded"], imported.json["embedded"]) == (False, 0)
+    assert len(endpoint.seen.texts) == sent
+    assert before.run("backfill").code == 12
+    assert command.run("backfill", "--json").json["embedded"] == 2
+
+
+def test_the_way_that_a_refusal_names_is_open(command: Command, url: str, endpoint: FakeEndpoint) -> None:
+    staged(command)
+    assert command.run("reembed", "switch").code == 0
+
+    refused = Command(url, remote(endpoint)).reembed("--yes")  # type: ignore[arg-type]
+
+    assert (refused.code, "--staged" in refused.error, "reembed prune" in refused.error) == (65, False, True), refused
 
 
 def test_a_run_that_is_not_undone_is_not_said_to_be(command: Command, url: str) -> None:

@@ -75,9 +75,9 @@ def lay(transaction: Transaction, run: Run, target: Fingerprint) -> None:
         NotFinished: somebody held the memories for too long.
     """
     found = state(transaction)
-    if not obstacles.is_another_width(transaction, target) or (found and found.run_id == run.run_id):
+    if not obstacles.is_another_width(transaction, target.dim) or (found and found.run_id == run.run_id):
         return
-    obstacles.require_none(transaction, target)
+    obstacles.require_none(transaction, target.dim)
     db = transaction.db
     lock_tables(db, MEMORIES)
     _drop_columns(transaction, NEXT)

@@ -9,7 +9,6 @@ from ai_memory.memory.text_codec import printable
 
 if TYPE_CHECKING:
     from ai_memory.stores.postgres.base import Store
-    from ai_memory.vectors.target import Fingerprint
 
 WIDTH = """
     SELECT atttypmod FROM pg_attribute
@@ -55,16 +54,16 @@ def width(store: Store, column: str = "embedding") -> int | None:
     return int(found) if found is not None and found > 0 else None
 
 
-def is_another_width(store: Store, target: Fingerprint) -> bool:
-    """Return whether the memories take vectors of another width; one whose width is not known yet fits."""
+def is_another_width(store: Store, dim: int) -> bool:
+    """Return whether the memories take vectors of another width than `dim`; 0, not known yet, fits."""
     # Read with the schema; only where that is another one, it may have been changed by this program since.
-    if not target.dim or store.schema.form.width in (None, target.dim):
+    if not dim or store.schema.form.width in (None, dim):
         return False
-    return width(store) not in (None, target.dim)
+    return width(store) not in (None, dim)
 
 
-def require_none(store: Store, target: Fingerprint) -> None:
-    """Check that columns for a target's vectors can be laid beside the memories' own, and change places with them.
+def require_none(store: Store, dim: int) -> None:
+    """Check that columns for vectors of a width can be laid beside the memories' own, and change places with them.
 
     Raises:
         OperatorNeeded: there are such columns, of an earlier run.
@@ -76,10 +75,10 @@ def require_none(store: Store, target: Fingerprint) -> None:
             tip="Drop it: ai-memory reembed prune; or go back to it: ai-memory reembed switch --back",
         )
     most = INDEXED if store.db.value(IS_INDEXED) else STORED
-    if target.dim > most:
+    if dim > most:
         can = "indexed" if most == INDEXED else "stored"
         raise SchemaRefused(
-            f"{store.name}: vectors of {target.dim} numbers cannot be {can}; {most} are the most.",
+            f"{store.name}: vectors of {dim} numbers cannot be {can}; {most} are the most.",
             tip="Configure a smaller dim, where the model gives one, or another model.",
         )
     if not store.db.value(MAY_ALTER):

@@ -17,11 +17,11 @@ from ai_memory.stores.postgres.port_runs import (
     RunReader,
     RunWriter,
 )
+from ai_memory.stores.postgres.port_staged import StagingWriter
 from ai_memory.stores.postgres.port_undo import UndoWriter
 from ai_memory.stores.postgres.port_vectors import (
     MemoryReader,
     Snapshot,
-    StagingWriter,
     TargetReader,
     TargetWriter,
     VectorWriter,
