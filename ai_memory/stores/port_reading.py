@@ -173,6 +173,9 @@ class StagedReader(Protocol):
     def exchange(self) -> Exchange | None:
         """Return which columns for vectors of another width stand beside the memories' own; None: none do."""
 
+    def fixed_width(self) -> int | None:
+        """Return the one width that the memories give their vectors; None: any."""
+
     def require_fit(self, dim: int, *, staged: bool) -> None:
         """Check that vectors of a width go into the memories, or that a `staged` run can make room for them; 0: it can.
 

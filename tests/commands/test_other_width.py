@@ -35,6 +35,10 @@ SLOW = """
     CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.02); RETURN new; END $$;
     CREATE TRIGGER slow BEFORE UPDATE ON memories FOR EACH ROW EXECUTE FUNCTION slow()
 """
+RECORDS_OF_ANOTHER = """
+    ALTER TABLE ai_memory_reembed.embedding_provenance OWNER TO postgres;
+    GRANT ALL ON ai_memory_reembed.embedding_provenance TO app
+"""
 ASLEEP = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
 WAITS = "SELECT 1 FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND NOT granted"
 ARCHIVED = "INSERT INTO archived_memories (id, tier, title, content, created_at, updated_at, archived_at, embedding)"
@@ -207,10 +211,48 @@ def test_what_would_stay_with_the_old_vectors_is_named_before_a_text_is_sent(
 ) -> None:
     rows(url, made)
 
+    planned = command.reembed("--staged", "--dry-run", "--probe").json
     refused = command.reembed("--staged", "--yes")
 
     assert (refused.code, told in refused.error) == (65, True), refused
+    assert (planned["refused_with"], told in planned["refusal"]) == (65, True), planned
     assert not any("content of" in text for text in wider.seen.texts)
+
+
+@pytest.mark.parametrize(
+    ("taken", "told"),
+    [
+        ("REVOKE CREATE ON SCHEMA public FROM pg_database_owner", "GRANT CREATE ON SCHEMA public"),
+        (RECORDS_OF_ANOTHER, "may not rename embedding_provenance"),
+        ("REVOKE EXECUTE ON FUNCTION memories_embed_skip_clear FROM PUBLIC, app", "memories_embed_skip_clear"),
+    ],
+)
+def test_a_right_that_the_exchange_needs_is_missed_before_a_text_is_sent(
+    command: Command, url: str, wider: FakeEndpoint, taken: str, told: str
+) -> None:
+    rows(url.replace("app@", "postgres@"), taken)
+
+    planned = command.reembed("--staged", "--dry-run", "--probe").json
+    refused = command.reembed("--staged", "--yes")
+
+    assert (refused.code, told in refused.error) == (65, True), refused
+    assert (planned["refused_with"], told in planned["refusal"]) == (65, True), planned
+    assert not any("content of" in text for text in wider.seen.texts)
+
+
+def test_a_user_who_may_make_no_temporary_table_is_told_by_the_plan(command: Command, url: str) -> None:
+    rows(url, f"REVOKE TEMPORARY ON DATABASE {url.rpartition('/')[2]} FROM PUBLIC, app")
+
+    planned = command.reembed("--dry-run")
+
+    assert (planned.code, "no temporary table" in planned.error) == (65, True), planned
+
+
+def test_a_plan_that_does_not_know_how_wide_the_vectors_are_says_what_the_memories_take(command: Command) -> None:
+    told = command.run("reembed", "--dry-run")
+
+    assert "The memories take vectors of 16 numbers alone" in told.out, told
+    assert "alone" not in command.run("reembed", "--dry-run", "--probe").out
 
 
 def test_vectors_that_cannot_be_indexed_are_refused_before_a_text_is_sent(url: str) -> None:
@@ -222,8 +264,11 @@ def test_vectors_that_cannot_be_indexed_are_refused_before_a_text_is_sent(url: s
 
 
 def test_in_place_it_is_refused_with_the_way_that_works(command: Command, url: str) -> None:
+    planned = command.reembed("--dry-run", "--probe").json
     refused = command.reembed("--yes")
     assert refused.code == 65, refused
+    assert (planned["refused_with"], "reembed --staged" in planned["refusal"]) == (65, True), planned
+    assert command.reembed("--staged", "--retarget", "--dry-run", "--probe").json["refusal"] is None
     assert "ai-memory reembed cancel; then: ai-memory reembed --staged" in refused.error, refused
     assert command.run("reembed", "cancel").code == 0
     staged(command)

@@ -102,6 +102,7 @@ def dry_run_lines(found: DryRun) -> list[str]:
         else "",
         cut_line(found),
         _tried(found.probed),
+        _width(found),
         refused_line(found.refusal),
     ]
     return [line for line in lines if line]
@@ -129,6 +130,13 @@ def _tried(probed: Probed | None) -> str:
     if probed is None:
         return "The target was not tried (--probe tries it)."
     return f"The target answered in {probed.seconds:.1f} s; its vectors are {probed.dim:,} wide."
+
+
+def _width(found: DryRun) -> str:
+    """Return what is to be said where nobody knows whether the target's vectors fit."""
+    if found.preflight.target.dim or not found.fixed_width:
+        return ""
+    return f"The memories take vectors of {found.fixed_width:,} numbers alone; of another width needs --staged."
 
 
 def refused_line(refusal: AiMemoryError | None) -> str:

@@ -33,7 +33,7 @@ class DryRun:
     the model reads, which loses `lost_percent` of all tokens; None where that cannot be known. `estimate` is how long
     it would take, `probed` what the target answered (None: it was not asked), `refusal` what such a start would end
     with before it begins (None: it would begin). `in_doubt` is what it would ask for again of what was written before;
-    the tokens are among those estimated.
+    the tokens are among those estimated. The memories take vectors of the `fixed_width` (None: of any).
     """
 
     preflight: Preflight
@@ -46,6 +46,7 @@ class DryRun:
     probed: Probed | None = None
     refusal: AiMemoryError | None = None
     in_doubt: InDoubt = field(default_factory=InDoubt)
+    fixed_width: int | None = None
 
     def values(self) -> dict[str, object]:
         """Return the JSON object of the plan."""
@@ -60,6 +61,7 @@ class DryRun:
             "target_model": target.model,
             "target_dim": target.dim or None,
             "target_space": target.space,
+            "fixed_dim": self.fixed_width,
             "backend": target.backend,
             "stored": [{"space": space, "dim": dim, "rows": rows} for space, dim, rows in self.preflight.stored],
             "order": self.preflight.order,
@@ -137,4 +139,5 @@ def dry_run(
         probed=probed,
         refusal=refusal(database, store, target, options, found.census, now_ms=now_ms),
         in_doubt=doubted,
+        fixed_width=store.targets.staged.fixed_width(),
     )

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from ai_memory.errors import OperatorNeeded, SchemaRefused
 from ai_memory.memory.text_codec import printable
+from ai_memory.stores.postgres import indexes
+from ai_memory.stores.postgres.beside import BESIDE, NEXT, RECORDS
 
 if TYPE_CHECKING:
     from ai_memory.stores.postgres.base import Store
@@ -18,6 +20,22 @@ KEPT = "SELECT run_id FROM embedding_exchange WHERE done = 1"
 MAY_ALTER = """
     SELECT bool_and(pg_has_role(relowner, 'USAGE')) FROM pg_class
     WHERE oid IN (to_regclass('memories'), to_regclass('archived_memories'))
+"""
+# An index is made, and renamed, in the schema of its table, which not every owner of a table may write.
+MAY_INDEX = """
+    SELECT relnamespace::regnamespace::text FROM pg_class
+    WHERE oid = to_regclass('memories') AND NOT has_schema_privilege(relnamespace, 'CREATE')
+"""
+MAY_NOT_RENAME = f"""
+    SELECT oid::regclass::text FROM pg_class WHERE oid IN (to_regclass('{RECORDS}'), to_regclass('{BESIDE}'))
+        AND NOT (pg_has_role(relowner, 'USAGE') AND has_schema_privilege(relnamespace, 'CREATE'))
+    ORDER BY 1 LIMIT 1
+"""
+MAY_NOT_FIRE = """
+    SELECT tgname FROM pg_trigger
+    WHERE tgrelid = to_regclass('memories') AND NOT tgisinternal AND NOT has_function_privilege(tgfoid, 'EXECUTE')
+        AND pg_get_triggerdef(oid) ~ '\\membedding(_dim|_space)?\\M'
+    ORDER BY 1 LIMIT 1
 """
 IS_INDEXED = """
     SELECT EXISTS (
@@ -67,7 +85,7 @@ def require_none(store: Store, dim: int) -> None:
 
     Raises:
         OperatorNeeded: there are such columns, of an earlier run.
-        SchemaRefused: the vectors are too wide, something is built on the columns, or this user may not alter them.
+        SchemaRefused: the vectors are too wide, something is built on the columns, or this user may not do that.
     """
     if (run_id := store.db.value(KEPT)) is not None:
         raise OperatorNeeded(
@@ -81,17 +99,36 @@ def require_none(store: Store, dim: int) -> None:
             f"{store.name}: vectors of {dim} numbers cannot be {can}; {most} are the most.",
             tip="Configure a smaller dim, where the model gives one, or another model.",
         )
-    if not store.db.value(MAY_ALTER):
-        raise SchemaRefused(
-            f"{store.name}: this user may not alter the table memories, which takes vectors of {width(store)} numbers.",
-            tip="Connect as the owner of the memories.",
-        )
+    _require_rights(store)
     for (name,) in store.db.execute(OF_ONE_WIDTH):
         raise SchemaRefused(
             f"{store.name}: the index {printable(name)} is of vectors of one width.",
             tip="Drop it before the run, and make it for the new width afterwards.",
         )
     require_nothing_built(store)
+
+
+def _require_rights(store: Store) -> None:
+    if not store.db.value(MAY_ALTER):
+        raise SchemaRefused(
+            f"{store.name}: this user may not alter the table memories, which takes vectors of {width(store)} numbers.",
+            tip="Connect as the owner of the memories.",
+        )
+    if (schema := store.db.value(MAY_INDEX)) is not None and indexes.beside(store, NEXT):
+        raise SchemaRefused(
+            f"{store.name}: this user may make no index for the new vectors in the schema {printable(schema)}.",
+            tip=f"As its owner: GRANT CREATE ON SCHEMA {printable(schema)} TO this user.",
+        )
+    for (name,) in store.db.execute(MAY_NOT_RENAME):
+        raise SchemaRefused(
+            f"{store.name}: this user may not rename {printable(name)}, which says where vectors come from.",
+            tip="Connect as the owner of that table.",
+        )
+    for (name,) in store.db.execute(MAY_NOT_FIRE):
+        raise SchemaRefused(
+            f"{store.name}: the trigger {printable(name)} is made again, and this user may not execute its function.",
+            tip="Grant this user EXECUTE on it, or connect as its owner.",
+        )
 
 
 def require_nothing_built(store: Store) -> None:

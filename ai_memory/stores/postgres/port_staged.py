@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ai_memory.stores.postgres import beside, exchange, staged, widths
+from ai_memory.stores.postgres import beside, exchange, obstacles, staged, widths
 from ai_memory.stores.served import Active, Exchange
 
 if TYPE_CHECKING:
@@ -40,6 +40,10 @@ class StagedReader:
     def exchange(self) -> Exchange | None:
         """See the port."""
         return beside.state(self.store)
+
+    def fixed_width(self) -> int | None:
+        """See the port."""
+        return obstacles.width(self.store)
 
     def require_fit(self, dim: int, *, staged: bool) -> None:
         """See the port."""

@@ -184,6 +184,9 @@ class StagedReader:
     def exchange(self) -> None:
         """See the port; a file's rows take vectors of any width."""
 
+    def fixed_width(self) -> None:
+        """See `exchange`."""
+
     def require_fit(self, dim: int, *, staged: bool) -> None:
         """See `exchange`."""
 
