@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from ai_memory.errors import DataRefused, NotFinished, OperatorNeeded, Stopped, StorageFailed
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.events import SignGiven
+from ai_memory.reembed.unfinished_copy import finishing
 from ai_memory.stores.values import TAKE_IT_OFF, Pause, Run
 from ai_memory.text.times import instant
 
@@ -181,7 +182,8 @@ def paused(store: Reader, pause: Pause) -> OperatorNeeded:
     """Return the error that says who paused the file, until when and why."""
     until = "" if pause.until is None else f" until {instant(pause.until)}"
     why = f": {printable(pause.reason)}" if pause.reason else ""
+    copy = finishing(store.name, pause)
     return OperatorNeeded(
         f"{printable(pause.by) or 'Somebody'} paused {store.name} at {instant(pause.at)}{until}{why}.",
-        tip=TAKE_IT_OFF,
+        tip=f"Finish the copy: {copy}; or take it as it is: ai-memory reembed unpause" if copy else TAKE_IT_OFF,
     )

@@ -61,6 +61,7 @@ def read_status(
         # A rollback needs no embedder: it goes on whatever is configured.
         wanted=UNKNOWN if run.undoes else wanted,
         pause=pause,
+        name=store.name,
         outlook=_ahead(store, run, wanted, left=left, now_ms=now_ms) if run.finished_at else NO_OUTLOOK,
         census=census,
         outside=outside,
