@@ -25,3 +25,7 @@ class Exchange:
 
     run_id: int
     done: bool
+
+    def is_filled_by(self, run_id: int) -> bool:
+        """Return whether they are being filled, by that run."""
+        return not self.done and self.run_id == run_id

@@ -25,6 +25,10 @@ COLUMNS = """
 INDEXES = "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'memories' ORDER BY 1"
 TRIGGERS = "SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1"
 VECTORS = "SELECT id, embedding::text, embedding_dim, embedding_space FROM memories ORDER BY id"
+PROPERTIES = """
+    SELECT attrelid::regclass::text, attstorage, attstattarget, col_description(attrelid, attnum) FROM pg_attribute
+    WHERE attrelid IN ('memories'::regclass, 'archived_memories'::regclass) AND attname = 'embedding' ORDER BY 1
+"""
 RIGHTS = """
     SELECT grantee, column_name, privilege_type FROM information_schema.column_privileges
     WHERE table_name = 'memories' AND grantee = 'PUBLIC' AND column_name NOT LIKE 'ai%' ORDER BY 1, 2, 3
@@ -118,6 +122,48 @@ def test_a_staged_run_gives_the_column_another_width_and_all_else_is_as_before(
     assert rows(url, VECTORS) == vectors
     assert len(rows(url, "SELECT 1 FROM archived_memories WHERE embedding IS NOT NULL")) == 1
     assert len(wider.seen.texts) == sent
+
+
+def test_how_columns_are_stored_sampled_and_commented_goes_with_their_names(command: Command, url: str) -> None:
+    for table in ("memories", "archived_memories"):
+        rows(
+            url,
+            f"ALTER TABLE {table} ALTER COLUMN embedding SET STORAGE PLAIN;"
+            f"ALTER TABLE {table} ALTER COLUMN embedding SET STATISTICS 7;"
+            f"COMMENT ON COLUMN {table}.embedding IS $$the model's$$",
+        )
+    properties = rows(url, PROPERTIES)
+    assert len(properties) == 2
+    staged(command)
+
+    assert command.run("reembed", "switch").code == 0
+
+    assert rows(url, PROPERTIES) == properties
+    assert command.run("reembed", "switch", "--back").code == 0
+    assert rows(url, PROPERTIES) == properties
+
+
+def test_memories_that_were_left_out_are_not_once_they_have_a_vector(command: Command, url: str) -> None:
+    rows(
+        url,
+        "INSERT INTO embed_skip (memory_id, reason, created_at)"
+        " VALUES ('id-007', 'oversize', now()), ('of another program', 'undecryptable', now())",
+    )
+    staged(command)
+
+    assert command.run("reembed", "switch").code == 0
+
+    assert rows(url, "SELECT memory_id FROM embed_skip") == [("of another program",)]
+
+
+def test_while_vectors_are_moved_it_is_told_where_they_stand(command: Command) -> None:
+    staged(command)
+    moved = command.run("reembed", "switch", "--max-rows", "40")
+
+    assert (moved.code, "40 vectors stand in columns beside" in moved.out) == (75, True), moved
+    assert "40 of them stand in columns beside" in command.run("reembed", "status").out
+    told = command.run("reembed", "switch")
+    assert "120 vectors stand in their memories" in told.out, told
 
 
 def staged(command: Command) -> None:

@@ -39,7 +39,7 @@ class Status:
     how many rows are stale in namespaces that are not the run's (None: nobody looked). `breaker_until` is what is
     believed of the run's own. `free_bytes` is the room on the disk (None: nothing tells), `wanted` what is asked for,
     `pause` who paused the file (None: nobody), `name` what people call it, `outlook` what the next start would meet
-    after a run that ended.
+    after a run that ended. `exchanging`: what is moved stands in columns beside the memories' own, until all does.
     Of `kept_rows` replaced vectors are kept, in about `kept_bytes`; `way_back` names the runs that a rollback undoes
     (None: none), of which it is `rows_back`.
     """
@@ -56,6 +56,7 @@ class Status:
     wanted: Wanted
     pause: Pause | None = None
     name: str = ""
+    exchanging: bool = False
     outlook: Outlook = NO_OUTLOOK
     census: Census | None = None
     outside: int | None = None
