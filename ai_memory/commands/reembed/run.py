@@ -172,7 +172,7 @@ def _run_job(args: argparse.Namespace, settings: Settings, console: Console, obs
     except AiMemoryError as error:
         return farewell.refusal(error)
     code = farewell.report(report)
-    if not args.auto_switch or report.state != "ready" or code:
+    if code or not farewell.switches(report):
         return code
     return _switch(args, settings, console, observe)
 

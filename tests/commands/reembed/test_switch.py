@@ -189,6 +189,15 @@ def test_a_run_switches_by_itself_once_it_is_ready(cli: Cli) -> None:
 
 
 @pytest.mark.usefixtures("old_model")
+def test_a_run_that_switches_by_itself_tells_both_in_one_object(cli: Cli) -> None:
+    with another():
+        ran = cli("--json", "reembed", "--staged", "--auto-switch")
+
+    assert (ran.code, ran.json["state"], ran.json["switched"]) == (0, "done", True)
+    assert (ran.json["run"]["state"], ran.json["run"]["reembedded"]) == ("ready", 10)
+
+
+@pytest.mark.usefixtures("old_model")
 def test_a_start_that_switches_by_itself_does_so_where_the_run_is_ready_already(cli: Cli) -> None:
     with another():
         assert cli("reembed", "--staged").code == 0
