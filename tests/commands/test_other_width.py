@@ -294,6 +294,22 @@ def test_a_user_who_may_make_no_temporary_table_is_told_by_the_plan(command: Com
     assert (planned.code, "no temporary table" in planned.error) == (65, True), planned
 
 
+def test_the_plan_says_what_moving_vectors_of_another_width_takes(command: Command, url: str) -> None:
+    rows(url, f"ALTER DATABASE {url.rpartition('/')[2]} SET maintenance_work_mem = '64kB'")
+    plan = ("reembed", "--staged", "--dry-run", "--probe")
+
+    room = command.run(*plan, "--json").json["exchange"]
+
+    assert command.run("reembed", "--dry-run", "--probe", "--json").json["exchange"] is None
+    assert (room["memory_limit"], room["memory"]) == (65_536, ROWS * (4 * NEW + 720))
+    told = command.run(*plan).out
+    assert ("of index and" in told, "maintenance_work_mem is 65 kB" in told) == (True, True), told
+    staged(command)
+    assert command.run("reembed", "switch").code == 0
+    [(index,)] = rows(url, "SELECT pg_relation_size('memories_embedding_hnsw')")
+    assert abs(int(str(index)) - room["index"]) <= 2 * 8_192
+
+
 def test_a_plan_that_does_not_know_how_wide_the_vectors_are_says_what_the_memories_take(command: Command) -> None:
     told = command.run("reembed", "--dry-run")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ai_memory.stores.postgres import beside, exchange, obstacles, staged, widths
-from ai_memory.stores.served import Active, Exchange
+from ai_memory.stores.postgres import beside, exchange, obstacles, room, staged, widths
+from ai_memory.stores.served import Active, Exchange, ExchangeRoom
 
 if TYPE_CHECKING:
     from ai_memory.stores.postgres.base import Store, Transaction
@@ -44,6 +44,10 @@ class StagedReader:
     def fixed_width(self) -> int | None:
         """See the port."""
         return obstacles.width(self.store)
+
+    def exchange_room(self, dim: int, rows: int) -> ExchangeRoom | None:
+        """See the port."""
+        return room.of_exchange(self.store, dim, rows) if obstacles.is_another_width(self.store, dim) else None
 
     def require_fit(self, dim: int, *, staged: bool) -> None:
         """See the port."""

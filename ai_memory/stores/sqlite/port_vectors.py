@@ -187,6 +187,9 @@ class StagedReader:
     def fixed_width(self) -> None:
         """See `exchange`."""
 
+    def exchange_room(self, dim: int, rows: int) -> None:
+        """See `exchange`."""
+
     def require_fit(self, dim: int, *, staged: bool) -> None:
         """See `exchange`."""
 
