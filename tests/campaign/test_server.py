@@ -15,7 +15,7 @@ import pytest
 from tests.support import postgres_shapes
 from tests.support.command import Command, answer, kill, remote
 from tests.support.fake_endpoint import FakeEndpoint
-from tests.support.postgres_server import Server, running, with_pgvector
+from tests.support.postgres_server import Server, replica, running, with_pgvector
 
 BATCH = 5
 AT_LEAST = 15
@@ -113,6 +113,27 @@ def test_nothing_is_wrong_however_often_the_server_or_the_run_is_killed(
             f"PostgreSQL, {'BYTEA' if width is None else 'vector'}: {rounds} kills, {took[0]} edits, {len(found)} rows,"
             f" {len(wrong)} wrong; ended with {codes}"
         )
+
+
+def test_a_run_waits_for_a_replica_that_is_further_behind_than_is_wanted() -> None:
+    with running(with_pgvector()) as server, FakeEndpoint(dim=16) as endpoint:
+        url = server.fresh(*postgres_shapes.statements(width=16), *postgres_shapes.memories(900))
+        command = Command(url, remote(endpoint))  # type: ignore[arg-type]
+        words = ("--batch", "20", "--concurrency", "1", "--sleep-ms", "100", "--max-lag", "1s", "--yes")
+        with replica(server) as behind:
+            refused = command.reembed(*words)
+            assert (refused.code, "GRANT pg_read_all_stats" in refused.error) == (65, True), refused
+            server.execute("GRANT pg_read_all_stats TO app")
+            behind.execute("SELECT pg_wal_replay_pause()")
+            held_up = command.reembed("--resume", *words, "--max-runtime", "6s")
+            behind.execute("SELECT pg_wal_replay_resume()")
+            ended = command.reembed("--resume", *words)
+
+        # What is in flight at the end is written: that is paid for.
+        assert (held_up.code, held_up.json["reason"]) == (75, "max-runtime"), held_up
+        assert held_up.json["remaining"] > 0
+        assert (ended.code, ended.json["state"]) == (0, "done"), ended
+        assert command.reembed("--retarget", "--max-lag", "1s").code == 0
 
 
 def test_a_staged_run_is_ready_and_is_switched_to_beside_fifty_writes_a_second(figures: list[str]) -> None:
