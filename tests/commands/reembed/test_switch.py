@@ -258,6 +258,17 @@ def test_switch_back_before_anything_is_moved_leaves_no_run(cli: Cli, db: Path) 
 
 
 @pytest.mark.usefixtures("old_model")
+def test_switch_back_typed_twice_names_a_command_that_can_be_typed(cli: Cli) -> None:
+    with another():
+        assert cli("reembed", "--staged", "--auto-switch").code == 0
+        assert cli("reembed", "switch", "--back").code == 0
+        again = cli("reembed", "switch", "--back")
+
+    assert (again.code, "is undone already" in again.out) == (0, True)
+    assert "To undo an earlier one, too: ai-memory reembed rollback --run N" in kept_words(again.out)
+
+
+@pytest.mark.usefixtures("old_model")
 @pytest.mark.parametrize("flags", [(), ("--max-rows", "4", "--batch", "2")])
 def test_cancel_drops_what_is_staged(cli: Cli, db: Path, flags: tuple[str, ...]) -> None:
     with another():
