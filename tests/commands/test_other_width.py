@@ -10,10 +10,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from ai_memory.cli import main
 from tests.support import postgres_shapes
 from tests.support.command import Command, answer, kill, plain, remote, wait_for
 from tests.support.fake_endpoint import FakeEndpoint
-from tests.support.postgres_server import Server
+from tests.support.postgres_server import Server, running, with_pgvector
 
 ROWS, OLD, NEW, KILLS = 120, 16, 24, 8
 COLUMNS = """
@@ -28,6 +29,11 @@ VECTORS = "SELECT id, embedding::text, embedding_dim, embedding_space FROM memor
 PROPERTIES = """
     SELECT attrelid::regclass::text, attstorage, attstattarget, col_description(attrelid, attnum) FROM pg_attribute
     WHERE attrelid IN ('memories'::regclass, 'archived_memories'::regclass) AND attname = 'embedding' ORDER BY 1
+"""
+STAGED_BESIDE = """
+    SELECT s.memory_id, s.text_hash = sha256(
+        sha256(convert_to(m.title, 'UTF8')) || sha256(convert_to(m.content, 'UTF8')) || sha256('')
+    ) FROM ai_memory_reembed.embedding_staged AS s JOIN memories AS m ON m.id = s.memory_id ORDER BY 1
 """
 RIGHTS = """
     SELECT grantee, column_name, privilege_type FROM information_schema.column_privileges
@@ -122,6 +128,41 @@ def test_a_staged_run_gives_the_column_another_width_and_all_else_is_as_before(
     assert rows(url, VECTORS) == vectors
     assert len(rows(url, "SELECT 1 FROM archived_memories WHERE embedding IS NOT NULL")) == 1
     assert len(wider.seen.texts) == sent
+
+
+def check_exchange() -> None:
+    """Check that an exchange of columns is whole or not at all: in this process, so that it can be a mutant's."""
+    with running(with_pgvector()) as server, FakeEndpoint(dim=OLD) as old, FakeEndpoint(dim=NEW, model="new") as new:
+        url = server.fresh(*postgres_shapes.statements(width=OLD), *postgres_shapes.memories(20))
+        assert said(url, old, "--yes") == 0
+        rows(url, f"{ARCHIVED} SELECT 'archived', tier, 't', 'c', now(), now(), now(), embedding FROM memories LIMIT 1")
+        triggers = rows(url, TRIGGERS)
+        assert said(url, new, "--staged", "--yes") == 0
+        rows(url, "UPDATE memories SET content = 'edited since it is ready' WHERE id = 'id-007'")
+        assert said(url, new, "switch", "--max-rows", "10") == 75
+        assert not [row for row in rows(url, STAGED_BESIDE) if row == ("id-007", False)]
+
+        rows(url, "CREATE VIEW seen AS SELECT embedding FROM memories")
+        assert said(url, new, "switch") == 65
+        assert rows(url, STATE) == [("switched",)]
+        rows(url, "DROP VIEW seen")
+        assert said(url, new, "switch") == 0
+
+        assert {row[2:] for row in rows(url, VECTORS)} == {(NEW, "new#none")}
+        assert rows(url, TRIGGERS) == triggers
+        assert rows(url, "SELECT embedding FROM archived_memories") == [(None,)]
+
+
+def said(url: str, endpoint: FakeEndpoint, *words: str) -> int:
+    """Return the exit code of `reembed`, run in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in remote(endpoint).items():
+            patch.setenv(name, value)
+        return main(["--db", url, "reembed", *words])
+
+
+def test_columns_change_places_whole_or_not_at_all() -> None:
+    check_exchange()
 
 
 def test_how_columns_are_stored_sampled_and_commented_goes_with_their_names(command: Command, url: str) -> None:
