@@ -87,7 +87,7 @@ def nearest(
         if len(found) < limit:
             return None
         page = _read(store, [*{*found, *also}])
-    if page.missing or len(page.malformed) or {each.space for each in page.groups} != {space}:
+    if len(page.malformed) or {each.space for each in page.groups} != {space}:
         return None
     return replace(page, missing=sum(int(rows) for missing, *_, rows in counted if missing))
 

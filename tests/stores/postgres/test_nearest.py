@@ -64,8 +64,10 @@ def queries() -> list[Vectors]:
     return list(np.random.default_rng(7).normal(size=(12, DIM)).astype(np.float32))
 
 
-def found(url: str, kind: type[Search], vector: Vectors, namespace: str | None = None, space: str = SPACE) -> Found:
-    asked = Query("", (QueryVector(space, vector),), namespace, limit=DEPTH)
+def found(
+    url: str, kind: type[Search], vector: Vectors, namespace: str | None = None, space: str = SPACE, text: str = ""
+) -> Found:
+    asked = Query(text, (QueryVector(space, vector),), namespace, limit=DEPTH)
     with reading(path_of(url)) as library:
         return library.store.consistently(lambda _: find(kind(library.store), asked))  # type: ignore[arg-type]
 
@@ -89,6 +91,10 @@ def test_memories_without_a_vector_are_counted_as_they_were(url: str) -> None:
     vector = queries()[0]
 
     assert found(url, ByIndex, vector).left_out == found(url, Walking, vector).left_out != {}
+    # One of them is found by its words.
+    walked, indexed = (found(url, kind, vector, text="title 7") for kind in (Walking, ByIndex))
+    by_words = [each for each in indexed.hits if each.cosine is None]
+    assert by_words == [each for each in walked.hits if each.cosine is None] != []
 
 
 @pytest.mark.parametrize(
