@@ -1074,6 +1074,10 @@ class StagingSuite(Suite):
         def refused() -> AbstractContextManager[object]:
             return pytest.raises(SchemaRefused, match="24") if subject.width else nullcontext()
 
+        assert places.fixed_width() == subject.width
+        assert places.exchange_room(old.dim, 6) is None
+        room = places.exchange_room(wide.dim, 6)
+        assert (room is not None and room.columns >= 6 * 4 * wide.dim) == bool(subject.width)
         for dim in (0, old.dim):
             places.require_fit(dim, staged=False)
         places.require_place(old)
@@ -1082,6 +1086,9 @@ class StagingSuite(Suite):
             places.require_fit(wide.dim, staged=False)
         with refused():
             places.require_place(wide)
+
+    def test_a_database_without_replicas_waits_for_none(self, store: Store) -> None:
+        assert store.structure.replicated() is None
 
     def test_what_is_staged_is_dropped_by_pages_and_nothing_else_changes(
         self, store: Store, old: Fingerprint, target: Fingerprint, run: Run
