@@ -59,6 +59,7 @@ def fill(filling: Filling, ids: Sequence[str], workers: Workers, filled: Filled,
         EndpointUnusable: the endpoint refuses a harmless text as well, or its vectors cannot be believed.
         TargetChanged: the endpoint serves other weights than those by which the target is known.
         WordIndexUnusable: each vector rewrites the word index, which is damaged.
+        SchemaRefused: the memories take vectors of another width.
     """
     refused = filling.store.memories.refused_updates()
     due: list[str] = []
@@ -103,5 +104,6 @@ def _served(filling: Filling) -> Fingerprint:
     vectors = witnessed(filling.store, filling.embedder)
     with filling.store.transaction() as transaction:
         target = filling.entered(transaction, dim=vectors.shape[1])
+        filling.require_place(target)
         transaction.targets.set_witness(target.id, witness_bytes(vectors))
         return transaction.reader.targets.read(target.id)

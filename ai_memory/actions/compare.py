@@ -8,7 +8,7 @@ nothing of each other.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ from ai_memory.vectors.checks import cosines
 
 if TYPE_CHECKING:
     from ai_memory.stores.memory_port_reading import SearchReader
-    from ai_memory.stores.memory_values import VectorGroup
+    from ai_memory.stores.memory_values import VectorGroup, VectorPage
     from ai_memory.vectors.target import Vectors
 
 
@@ -61,7 +61,10 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """Cosines of the best memories and of those wanted, by row number; `figures` are of all that were compared."""
+    """Cosines of the best memories and of those wanted, by row number; `figures` are of all that were compared.
+
+    Where an index named the best there are no figures of the rest: there is one space then, which needs none.
+    """
 
     query: QueryVector
     cosines: Mapping[int, float]
@@ -87,12 +90,23 @@ def compare(
     """Return the cosines of the `depth` best memories for each of the query's vectors, and of those `wanted`."""
     walk = _Walk([_Best(each, depth, _sorted(wanted)) for each in vectors], search.has_runs())
     if vectors:
-        for page in search.vectors(scope.namespace, substrate=scope.substrate):
+        for page in _pages(search, vectors, scope, depth=depth, wanted=wanted):
             walk.left_out[LeftOut.NO_VECTOR] += page.missing
             walk.left_out[LeftOut.MALFORMED] += len(page.malformed)
             for group in page.groups:
                 walk.visit(group)
     return walk.comparison()
+
+
+def _pages(
+    search: SearchReader, vectors: Sequence[QueryVector], scope: Scope, *, depth: int, wanted: Collection[int]
+) -> Iterable[VectorPage]:
+    """Return the pages to compare: the nearest alone where the store has them at hand and no figures are asked for."""
+    queries = {each.space: each.vector for each in vectors}
+    found = None
+    if depth and len(queries) == len(vectors):
+        found = search.nearest(queries, scope.namespace, substrate=scope.substrate, limit=depth, also=wanted)
+    return search.vectors(scope.namespace, substrate=scope.substrate) if found is None else [found]
 
 
 def _sorted(wanted: Collection[int]) -> npt.NDArray[np.int64]:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from ai_memory.actions.copy_beside import copy_links, copy_quarantine, enter_targets
 from ai_memory.actions.copy_census import Census, LinkName, census
-from ai_memory.actions.copy_plan import BY, pause_of
 from ai_memory.actions.copy_side import PAGE, Judge, Side
 from ai_memory.errors import StatementRefused
+from ai_memory.reembed.unfinished_copy import BY, pause_of
 from ai_memory.text.times import instant_of
 
 if TYPE_CHECKING:

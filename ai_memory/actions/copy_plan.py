@@ -12,7 +12,7 @@ from ai_memory.errors import DataRefused, OperatorNeeded
 from ai_memory.memory.records import OF_VECTOR
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.heartbeat import paused
-from ai_memory.stores.values import Pause
+from ai_memory.reembed.unfinished_copy import BY, finishing, marked
 from ai_memory.text.amounts import counted
 
 if TYPE_CHECKING:
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from ai_memory.stores.memory_values import LeftBehind
     from ai_memory.stores.port import Snapshot
 
-BY = "A copy"
-"""Who paused the target of a copy that is not finished: while it stands no migration begins there."""
-OF = "it is the unfinished copy of "
 SHOWN = 12
 
 
@@ -139,8 +136,7 @@ def require_source(source: Library, *, now_ms: int) -> None:
         what = f"Run {run_id} of {store.name} is unfinished."
         raise OperatorNeeded(what, tip=f"{tip}; or give it up: {_command(store.name, 'reembed cancel')}")
     pause = store.operator.pause(now_ms=now_ms)
-    if pause and pause.by == BY:
-        first = f"ai-memory copy {quote(pause.reason.removeprefix(OF))} {quote(store.name)}"
+    if pause and (first := finishing(store.name, pause)):
         raise OperatorNeeded(
             f"{store.name} cannot be copied: {printable(pause.reason)}.", tip=f"Finish that copy first: {first}"
         )
@@ -168,11 +164,6 @@ def is_unfinished_copy(target: Library, *, of: str, now_ms: int) -> bool:
     if store.runs.unfinished_id() is not None or store.targets.staged.active():
         raise OperatorNeeded(f"{store.name} has an unfinished run.", tip="Name another database.")
     return False
-
-
-def marked(source: str) -> str:
-    """Return why a database is paused that is the unfinished copy of `source`."""
-    return f"{OF}{source}"
 
 
 def require_room(stock: Stock, source: Library, target: Library) -> None:
@@ -242,8 +233,3 @@ def _there(name: str, words: str, why: str) -> str:
 def lift(name: str) -> str:
     """Return the command by which a copy is taken as it is."""
     return _command(name, "reembed unpause")
-
-
-def pause_of(source: str, *, now_ms: int) -> Pause:
-    """Return the pause that stands on a target until it is the whole copy of `source`."""
-    return Pause(now_ms, None, BY, marked(source))

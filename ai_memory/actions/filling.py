@@ -42,6 +42,9 @@ class Filling:
         """Return what is to be embedded; tell `filled` of the others.
 
         `refused` is why the database takes no vector at all, None where that is not known.
+
+        Raises:
+            SchemaRefused: see `require_place`.
         """
         documents = [each for each in examined if isinstance(each, Document)]
         refusals = dict.fromkeys((each.id for each in documents), refused) if refused else self._refusals(documents)
@@ -55,6 +58,8 @@ class Filling:
     def _refusals(self, documents: Sequence[Document]) -> Mapping[str, str]:
         """Return which memories' vectors the database refuses, before their texts are sent, as far as that is seen."""
         dim = recorded_target(self.store, self.embedder.target).dim
+        if documents and (known := self.known()):
+            self.require_place(known)
         return rehearse_documents(self.store, documents, partial(self.entered, dim=dim)) if dim else {}
 
     def entered(self, transaction: Transaction, *, dim: int) -> Fingerprint:
@@ -67,6 +72,15 @@ class Filling:
         target = enter_target(transaction, replace(self.embedder.target, dim=dim), now_ms=self.tools.clock.now_ms())
         self.require(target)
         return target
+
+    def require_place(self, target: Fingerprint) -> None:
+        """Check that vectors of the target have a place, before a text is sent for them.
+
+        Raises:
+            SchemaRefused: the memories take vectors of another width.
+        """
+        if not isinstance(self.place(target), Staged):
+            self.store.targets.staged.require_place(target)
 
     def place(self, target: Fingerprint) -> Place:
         """Return where vectors of the target belong: beside the memories until a staged run to it is switched to.

@@ -27,6 +27,7 @@ def renew(filling: Filling, memory_id: str) -> Filled:
         EndpointUnusable: the endpoint refuses a harmless text as well, or its vectors cannot be believed.
         TargetChanged: the endpoint serves other weights than those by which the target is known.
         WordIndexUnusable: each vector rewrites the word index, which is damaged.
+        SchemaRefused: the memories take vectors of another width.
     """
     memories, filled = filling.store.memories, Filled()
     known = filling.known()

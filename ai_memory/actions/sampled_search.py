@@ -73,6 +73,17 @@ class SampledSearch:
         stacked = np.stack([self.vectors_by_number[each].vector for each in numbers])
         return VectorGroup(space, np.array(numbers, dtype=np.int64), stacked)
 
+    def nearest(
+        self,
+        queries: Mapping[str, Vectors],
+        namespace: str | None,
+        *,
+        substrate: bool = True,
+        limit: int,
+        also: Collection[int] = (),
+    ) -> None:
+        """See the port: no index is of the sample alone."""
+
     def vector(self, row_number: int) -> StoredVector:
         """See the port."""
         return self.search.vector(row_number)

@@ -13,7 +13,7 @@ from ai_memory.clock import SystemClock
 from ai_memory.commands.arguments import named_path
 from ai_memory.commands.choose_embedders import choose_for
 from ai_memory.commands.choose_writers import choose_writers
-from ai_memory.commands.embedder_errors import EMBEDDER_ERRORS
+from ai_memory.commands.embedder_errors import VECTOR_ERRORS
 from ai_memory.commands.filling import filling
 from ai_memory.commands.import_report import report, tell_ignored, tell_left_out
 from ai_memory.commands.input_lines import opened, shown_name
@@ -145,7 +145,7 @@ def _embed(
             store, writer.settings, console, origin="import", total=len(ids), require=writer.require, over=over
         ) as (made, workers):
             fill(made, ids, workers, total, batch=writer.settings.batch.value)
-    except EMBEDDER_ERRORS as error:
+    except VECTOR_ERRORS as error:
         if ids:
             tell_stored_without("vectors", error, store, configured, console, wanted=writer.wanted)
         else:

@@ -13,7 +13,7 @@ from ai_memory.clock import SystemClock
 from ai_memory.commands.altered import warn_of_altered, warn_of_plain
 from ai_memory.commands.choose_embedders import choose_for
 from ai_memory.commands.choose_writers import choose_writers
-from ai_memory.commands.embedder_errors import EMBEDDER_ERRORS
+from ai_memory.commands.embedder_errors import VECTOR_ERRORS
 from ai_memory.commands.known_witness import local_ties, witness_in
 from ai_memory.commands.without_vectors import namespaces_of, tell_stored_without, tell_unknown
 from ai_memory.embed.assemble import assemble_interactive
@@ -113,7 +113,7 @@ def _embed_by(store: Store, memory_id: str, writer: Writer, configured: Embeddin
         embedder = storing.make(writer.settings, local_ties(writer.settings, witness_in(store), teller.note))
         tools = SweepTools(SystemClock(), Stop(), lambda _: None)
         filled = renew(Filling(store, embedder, "store", tools, writer.require), memory_id)
-    except EMBEDDER_ERRORS as error:
+    except VECTOR_ERRORS as error:
         tell_stored_without("a vector", error, store, configured, teller, wanted=writer.wanted)
         return False
     for each in filled.left:

@@ -12,7 +12,7 @@ from ai_memory.commands.embedder_choice import ANY, Wanted
 from ai_memory.commands.embedder_errors import EMBEDDER_ERRORS
 from ai_memory.commands.interrupts import Written
 from ai_memory.embed.assemble import configured_target
-from ai_memory.errors import LATER, AiMemoryError, DataRefused, NoEmbedder
+from ai_memory.errors import LATER, AiMemoryError, DataRefused, NoEmbedder, SchemaRefused
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.plan.decide import UNPROVEN
 from ai_memory.reembed.plan.targets import has_unproven, recorded_target
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ai_memory.vectors.target import Fingerprint
 
 NAMED_ROWS = 20
+CONFIGURE_SERVED = f"Configure the model whose vectors the memories have, then: {BACKFILL}"
 
 
 def tell_stored_without(
@@ -50,6 +51,8 @@ def tell_stored_without(
     without = f"without {wanted.named(vectors)}"
     if isinstance(error, NoEmbedder):
         teller.note(f"Stored {without}: {error.what}")
+    elif isinstance(error, SchemaRefused):
+        teller.warn(f"stored {without}: {error.what} {CONFIGURE_SERVED}")
     elif wanted.only_back:
         what = " ".join(f"{error.what} {error.when}".split())
         teller.note(f"Stored {without}, which only the way back needs: {what} After a switch back: {BACKFILL}")

@@ -51,7 +51,7 @@ function _shtab_ai_memory_using
 end
 
 set -g _shtab_ai_memory_commands init store import export copy get list delete recall evaluate backfill restore reembed 'reembed status' 'reembed history' 'reembed report' 'reembed verify' 'reembed quarantine' 'reembed approve' 'reembed pause' 'reembed unpause' 'reembed cancel' 'reembed rehearse' 'reembed switch' 'reembed rollback' 'reembed prune' uninstall-tables stats namespaces doctor model 'model export' mcp config 'config show' 'config check' 'config init' completion help
-set -g _shtab_ai_memory_opts_with_value --api-key-file --backend --backup --base-url --batch --concurrency --config --content --db --dim --embedders --html --judgements --limit --log-file --log-format --max-cost --max-rows --max-runtime --max-tokens --metrics-file --model --namespace --on-end --order --priority --queries --reason --retry-for --run --sample --since --sleep-ms --sort --tag --tags --tier --title --until --wait --watch --window -T -c -n -p -t
+set -g _shtab_ai_memory_opts_with_value --api-key-file --backend --backup --base-url --batch --concurrency --config --content --db --dim --embedders --html --judgements --limit --log-file --log-format --max-cost --max-lag --max-rows --max-runtime --max-tokens --metrics-file --model --namespace --on-end --order --priority --queries --reason --retry-for --run --sample --since --sleep-ms --sort --tag --tags --tier --title --until --wait --watch --window -T -c -n -p -t
 
 complete -c ai-memory -e
 complete -c ai-memory -f
@@ -188,6 +188,7 @@ complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l dry-run -d 'show wh
 complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l probe -d 'with --dry-run: ask the target for three short texts, as a run would'
 complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l batch -x -d 'texts per request and commit'
 complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l sleep-ms -x -d 'pause after each commit'
+complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l max-lag -x -d 'pause while a replica of the PostgreSQL server is further behind'
 complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l max-rows -x -d 'stop after N rows (exit 75)'
 complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l max-tokens -x -d 'stop before more than N tokens are spent (exit 75)'
 complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l max-cost -x -d 'the same in money, at [embeddings].price_per_million_tokens'
@@ -310,6 +311,7 @@ complete -c ai-memory -n '_shtab_ai_memory_using reembed switch' -s v -l verbose
 complete -c ai-memory -n '_shtab_ai_memory_using reembed switch' -l back -d 'serve what was served before, and withdraw the approval'
 complete -c ai-memory -n '_shtab_ai_memory_using reembed switch' -l accept-quarantined -d 'switch though rows in quarantine are found by words only'
 complete -c ai-memory -n '_shtab_ai_memory_using reembed switch' -l no-wait -d 'move nothing into the memories yet: --resume does it'
+complete -c ai-memory -n '_shtab_ai_memory_using reembed switch' -l max-lag -x -d 'pause while a replica of the PostgreSQL server is further behind'
 complete -c ai-memory -n '_shtab_ai_memory_using reembed switch' -l max-rows -x -d 'stop moving after N rows (exit 75)'
 complete -c ai-memory -n '_shtab_ai_memory_using reembed switch' -l max-runtime -x -d 'stop after this time (exit 75)'
 complete -c ai-memory -n '_shtab_ai_memory_using reembed; and test $_shtab_ai_memory_npos -eq 0' -a rollback -d 'Put back what the latest run replaced, resumably, and withdraw its approval.'

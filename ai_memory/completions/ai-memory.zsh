@@ -380,6 +380,7 @@ _shtab_ai_memory_reembed_options=(
   "--probe[with --dry-run\: ask the target for three short texts, as a run would]"
   "--batch[texts per request and commit]:N:"
   "--sleep-ms[pause after each commit]:N:"
+  "--max-lag[pause while a replica of the PostgreSQL server is further behind]:DURATION:"
   "--max-rows[stop after N rows (exit 75)]:N:"
   "--max-tokens[stop before more than N tokens are spent (exit 75)]:N:"
   "--max-cost[the same in money, at \[embeddings\].price_per_million_tokens]:X:"
@@ -561,6 +562,7 @@ _shtab_ai_memory_reembed_switch_options=(
   "--back[serve what was served before, and withdraw the approval]"
   "--accept-quarantined[switch though rows in quarantine are found by words only]"
   "--no-wait[move nothing into the memories yet\: --resume does it]"
+  "--max-lag[pause while a replica of the PostgreSQL server is further behind]:DURATION:"
   "--max-rows[stop moving after N rows (exit 75)]:N:"
   "--max-runtime[stop after this time (exit 75)]:DURATION:"
 )

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from ai_memory.errors import DataRefused, NotFinished, OperatorNeeded, Stopped, StorageFailed
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.events import SignGiven
+from ai_memory.reembed.replicas import Replicas
+from ai_memory.reembed.unfinished_copy import finishing
 from ai_memory.stores.values import TAKE_IT_OFF, Pause, Run
 from ai_memory.text.times import instant
 
@@ -67,7 +69,7 @@ class Heartbeat:
         """Note the life of `run`, and `failure`: what is being retried (None: by the embedder of `tools`)."""
         self._store, self._run, self._tools = store, run, tools
         self._failure = failure or (lambda: tools.embedder.meter.failure)
-        self._noted = ""
+        self._noted, self._replicas = "", Replicas(store, tools.clock, tools.max_lag)
 
     def await_answer(self, answer: Future[Any]) -> None:
         """Return when `answer` is there.
@@ -134,12 +136,13 @@ class Heartbeat:
         self._tools.observe(SignGiven(failure))
 
     def committed(self) -> None:
-        """Record that a page was committed: heed a pause, and forget a failure that is over."""
+        """Record that a page was committed: heed a pause, forget a failure that is over, let replicas catch up."""
         self._tools.tell_requests()
         if self._noted and not self._failure():
             self.beat()
         else:
             self.heed_pause()
+        self._replicas.catch_up(self.sleep)
 
     def heed_pause(self) -> None:
         """Ask for the stop where an operator has paused the file."""
@@ -152,11 +155,12 @@ class PausedOnly(NoSigns):
     def __init__(self, store: Store, tools: SweepTools) -> None:
         """Look for a pause of `store`."""
         super().__init__(tools.stop)
-        self._store, self._tools = store, tools
+        self._store, self._tools, self._replicas = store, tools, Replicas(store, tools.clock, tools.max_lag)
 
     def committed(self) -> None:
-        """Heed a pause: a page was committed."""
+        """Heed a pause, and let replicas catch up: a page was committed."""
         heed_pause(self._store, self._tools)
+        self._replicas.catch_up(self.sleep)
 
 
 def heed_pause(store: Reader, tools: SweepTools) -> None:
@@ -181,7 +185,8 @@ def paused(store: Reader, pause: Pause) -> OperatorNeeded:
     """Return the error that says who paused the file, until when and why."""
     until = "" if pause.until is None else f" until {instant(pause.until)}"
     why = f": {printable(pause.reason)}" if pause.reason else ""
+    copy = finishing(store.name, pause)
     return OperatorNeeded(
         f"{printable(pause.by) or 'Somebody'} paused {store.name} at {instant(pause.at)}{until}{why}.",
-        tip=TAKE_IT_OFF,
+        tip=f"Finish the copy: {copy}; or take it as it is: ai-memory reembed unpause" if copy else TAKE_IT_OFF,
     )

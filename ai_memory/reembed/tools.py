@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 class SweepTools:
     """The time, the stop, and who observes it.
 
-    `chance` chooses the rows that are asked again. `ledger` is what all requests cost.
+    `chance` chooses the rows that are asked again. `ledger` is what all requests cost. Replicas may be `max_lag`
+    seconds behind (None: nobody asks).
     """
 
     clock: Clock
@@ -31,6 +32,7 @@ class SweepTools:
     observe: Observer
     chance: Random = field(default_factory=Random)
     ledger: Ledger = field(default_factory=Ledger)
+    max_lag: float | None = None
 
     def tell_looked_at(self) -> None:
         """Tell the observer that some more rows were counted."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ai_memory.errors import AiMemoryError, DataRefused
 from ai_memory.memory.text_codec import printable
+from ai_memory.reembed.unfinished_copy import finishing
 from ai_memory.text.hints import GO_ON, QUARANTINE, REEMBED, SWITCH
 
 if TYPE_CHECKING:
@@ -22,12 +23,13 @@ PLAINLY = re.compile(rf"\b(?P<resume>{GO_ON})(?=\s*$|[;)])|\b{REEMBED}(?=\s*$|[;
 
 
 def steps_on(
-    run: Run | None, pause: Pause | None, begin: str, *, scope: Scope = None, elsewhere: bool = False
+    run: Run | None, pause: Pause | None, begin: str, *, scope: Scope = None, elsewhere: bool = False, copy: str = ""
 ) -> tuple[str, ...]:
     """Return the commands to type one after the other.
 
     `run` is the unfinished one (None: none), `pause` the one that stands, `begin` what does it beside neither. Rows of
-    `scope` are to get vectors; `elsewhere` says that the run goes to another target than they are to have.
+    `scope` are to get vectors; `elsewhere` says that the run goes to another target than they are to have; `copy` goes
+    on with the copy that paused it (empty: none did).
     """
     if run is None:
         steps: tuple[str, ...] = (begin,)
@@ -47,7 +49,7 @@ def steps_on(
         # It goes on with its own namespaces.
         all_of_it = run.scope is None or (scope is not None and {*scope} <= {*run.scope})
         steps = (GO_ON,) if all_of_it else (GO_ON, begin)
-    return (UNPAUSE, *steps) if pause else steps
+    return (copy or UNPAUSE, *steps) if pause else steps
 
 
 def way_on(
@@ -68,7 +70,8 @@ def way_on(
         run, pause = store.runs.unfinished(), store.operator.pause(now_ms=now_ms)
         away = run is not None and elsewhere(run)
         back = _put_back(run, unlike) if run and not away else ""
-        return f"{back}{'; then: '.join(steps_on(run, pause, REEMBED if back else begin, scope=scope, elsewhere=away))}"
+        copy, then = finishing(store.name, pause), REEMBED if back else begin
+        return back + "; then: ".join(steps_on(run, pause, then, scope=scope, elsewhere=away, copy=copy))
     except DataRefused:
         return begin
 

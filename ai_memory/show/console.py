@@ -37,12 +37,14 @@ def _no_keys() -> tuple[str, ...]:
 class Shown:
     """What an invocation has shown so far: whether something of a result, and its warnings and errors.
 
-    `values` are those of its result, shown or not. `said`: a warning, an error or the last line was printed.
+    `values` are those of its result, shown or not; `first` with --json those of what it did before that, which are
+    part of the one object. `said`: a warning, an error or the last line was printed.
     """
 
     result: bool = False
     said: bool = False
     values: Mapping[str, object] = field(default_factory=dict)
+    first: Mapping[str, object] = field(default_factory=dict)
     troubles: set[str] = field(default_factory=set)
 
     def names(self, what: str) -> bool:
@@ -85,7 +87,7 @@ class Console:
         self.shown.values = values
         mask = Mask(self.keys())
         if self.json:
-            self.line(to_json(self._clean(values)))
+            self.line(to_json(self._clean({**values, **self.shown.first})))
         elif tables is not None and self.out.isatty():
             self._draw(tables, lambda text: safe(self.hints(text), mask))
         else:

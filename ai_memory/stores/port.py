@@ -226,7 +226,7 @@ class Store(Reader, Protocol):
 
 
 class Structure(Protocol):
-    """The schema that a database has for its memories, theirs and its owner's."""
+    """What a database is built of for its memories: its schema, theirs and its owner's, and its replicas."""
 
     def rehearse(self, attempts: Mapping[str, Callable[[Transaction], object]]) -> dict[str, str]:
         """Try to write, each attempt of one memory by its id, and return the database's words on those it refuses.
@@ -236,6 +236,13 @@ class Structure(Protocol):
 
     def index(self, run: Run) -> None:
         """Index what a run moved to columns of another width as the memories' own are, while others write these."""
+
+    def replicated(self) -> tuple[int, int] | None:
+        """Return how far it is written, and how far the last of its replicas has that; None: there is none.
+
+        Raises:
+            DataRefused: this user may not see it.
+        """
 
 
 class Transaction(Protocol):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ai_memory.memory.reason import Kind, Reason
     from ai_memory.memory.row import MemoryRow, Traits
     from ai_memory.stores.course import Moment
-    from ai_memory.stores.served import Active, Exchange
+    from ai_memory.stores.served import Active, Exchange, ExchangeRoom
     from ai_memory.stores.values import (
         Checkpoint,
         Identity,
@@ -172,6 +172,27 @@ class StagedReader(Protocol):
 
     def exchange(self) -> Exchange | None:
         """Return which columns for vectors of another width stand beside the memories' own; None: none do."""
+
+    def fixed_width(self) -> int | None:
+        """Return the one width that the memories give their vectors; None: any."""
+
+    def exchange_room(self, dim: int, rows: int) -> ExchangeRoom | None:
+        """Return what it takes to move so many vectors of a width to their memories; None: they take that width."""
+
+    def require_fit(self, dim: int, *, staged: bool) -> None:
+        """Check that vectors of a width go into the memories, or that a `staged` run can make room for them; 0: it can.
+
+        Raises:
+            SchemaRefused: the memories take another width, or cannot be brought to that one.
+            OperatorNeeded: what an earlier run replaced is in the way.
+        """
+
+    def require_place(self, target: Fingerprint) -> None:
+        """Check that a target's vectors have a place: in the memories, or with what is served of it beside them.
+
+        Raises:
+            SchemaRefused: the memories take another width.
+        """
 
 
 class TargetReader(Protocol):

@@ -25,3 +25,28 @@ class Exchange:
 
     run_id: int
     done: bool
+
+    def is_filled_by(self, run_id: int) -> bool:
+        """Return whether they are being filled, by that run."""
+        return not self.done and self.run_id == run_id
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeRoom:
+    """What it takes about to move vectors of another width to their memories, in bytes.
+
+    `columns` and `index` stay on the disk, `log` is what the log grows by at most. The index is built at once in
+    `memory`, of which `memory_limit` is allowed; with `workers` they share it.
+    """
+
+    columns: int
+    index: int
+    log: int
+    memory: int
+    memory_limit: int
+    workers: bool
+
+    @property
+    def fits(self) -> bool:
+        """Whether the index is built in memory."""
+        return self.memory <= self.memory_limit

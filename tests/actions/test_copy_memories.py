@@ -12,11 +12,12 @@ import pytest
 
 from ai_memory.actions.copy_census import EXTRA, link_names
 from ai_memory.actions.copy_memories import Copied, CopyMemories
-from ai_memory.actions.copy_plan import BY, is_unfinished_copy, stock_of
+from ai_memory.actions.copy_plan import is_unfinished_copy, stock_of
 from ai_memory.actions.copy_side import Side
 from ai_memory.errors import Stopped
 from ai_memory.memory.freshness import Freshness
 from ai_memory.memory.reason import Reason
+from ai_memory.reembed.unfinished_copy import BY
 from ai_memory.stores.opening import reading, writing
 from ai_memory.stores.values import Pause
 from ai_memory.text.database_address import path_of

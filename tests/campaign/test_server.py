@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from threading import Event, Thread
 
@@ -15,7 +15,7 @@ import pytest
 from tests.support import postgres_shapes
 from tests.support.command import Command, answer, kill, remote
 from tests.support.fake_endpoint import FakeEndpoint
-from tests.support.postgres_server import Server, running, with_pgvector
+from tests.support.postgres_server import Server, replica, running, with_pgvector
 
 BATCH = 5
 AT_LEAST = 15
@@ -38,17 +38,19 @@ ROWS = """
 
 
 @contextmanager
-def editing(url: str, rows: int, *, seed: int) -> Iterator[list[int]]:
+def editing(
+    url: str, rows: int, *, seed: int, pause: float = 0.05, edits: Sequence[str] = EDITS
+) -> Iterator[list[int]]:
     """Edit some twenty memories a second, over connections that are lost with the server; yields how many it took."""
     over, took, draw = Event(), [0], random.Random(seed)
 
     def edit() -> None:
         for number in range(10**9):
-            if over.wait(0.05):
+            if over.wait(pause):
                 return
             values = {"n": str(number), "id": f"id-{draw.randrange(rows):03}"}
             with suppress(psycopg.Error), psycopg.connect(url, connect_timeout=2) as connection:
-                connection.execute(draw.choice(EDITS).encode(), values)
+                connection.execute(draw.choice(edits).encode(), values)
                 took[0] += 1
 
     thread = Thread(target=edit)
@@ -110,6 +112,47 @@ def test_nothing_is_wrong_however_often_the_server_or_the_run_is_killed(
         figures.append(
             f"PostgreSQL, {'BYTEA' if width is None else 'vector'}: {rounds} kills, {took[0]} edits, {len(found)} rows,"
             f" {len(wrong)} wrong; ended with {codes}"
+        )
+
+
+def test_a_run_waits_for_a_replica_that_is_further_behind_than_is_wanted() -> None:
+    with running(with_pgvector()) as server, FakeEndpoint(dim=16) as endpoint:
+        url = server.fresh(*postgres_shapes.statements(width=16), *postgres_shapes.memories(900))
+        command = Command(url, remote(endpoint))  # type: ignore[arg-type]
+        words = ("--batch", "20", "--concurrency", "1", "--sleep-ms", "100", "--max-lag", "1s", "--yes")
+        with replica(server) as behind:
+            refused = command.reembed(*words)
+            assert (refused.code, "GRANT pg_read_all_stats" in refused.error) == (65, True), refused
+            server.execute("GRANT pg_read_all_stats TO app")
+            behind.execute("SELECT pg_wal_replay_pause()")
+            held_up = command.reembed("--resume", *words, "--max-runtime", "6s")
+            behind.execute("SELECT pg_wal_replay_resume()")
+            ended = command.reembed("--resume", *words)
+
+        # What is in flight at the end is written: that is paid for.
+        assert (held_up.code, held_up.json["reason"]) == (75, "max-runtime"), held_up
+        assert held_up.json["remaining"] > 0
+        assert (ended.code, ended.json["state"]) == (0, "done"), ended
+        assert command.reembed("--retarget", "--max-lag", "1s").code == 0
+
+
+def test_a_staged_run_is_ready_and_is_switched_to_beside_fifty_writes_a_second(figures: list[str]) -> None:
+    with running(with_pgvector()) as server, FakeEndpoint(dim=16, latency=0.05) as endpoint:
+        url = server.fresh(*postgres_shapes.statements(width=8), *postgres_shapes.memories(400))
+        command = Command(url, remote(endpoint))  # type: ignore[arg-type]
+        with editing(url, 400, seed=50, pause=0.02, edits=(BORN, EDITS[0])) as took:
+            staged = command.reembed("--staged", "--yes")
+            switched = command.run("reembed", "switch", "--json")
+        last = command.run("reembed", "--yes")
+
+        assert (staged.code, staged.json["state"]) == (0, "ready"), staged
+        assert (switched.code in (0, 75), switched.json["state"]) == (True, "done"), switched
+        assert last.code == 0, last
+        found = state(url, 16)
+        assert [row_id for row_id, text, vector, known in found if not (known and same(endpoint, text, vector))] == []
+        figures.append(
+            f"PostgreSQL, a staged run beside {took[0]} writes: ready after {staged.json['passes']} passes with"
+            f" {staged.json['remaining']} rows come since, {len(found)} rows right at the end"
         )
 
 

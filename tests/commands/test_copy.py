@@ -257,6 +257,10 @@ def test_a_row_that_the_target_cannot_hold_is_named_and_the_copy_can_be_taken_as
         assert "id-007: not copied: content has a NUL" in told.err
         assert f"--db {url} reembed unpause" in told.err
     command = on_server(url, endpoint)
+    on = f"copy {source} {url}"
+    assert command.reembed("status", "--json").json["next"].endswith(on)
+    refused = command.reembed("--yes")
+    assert (refused.code, on in refused.error, "reembed unpause" in refused.error) == (12, True, True), refused
     assert command.reembed("unpause").code == 0
     assert command.reembed("--yes").json["already_current"] == ROWS - 1
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
 
+from ai_memory.cli import main
 from tests.support import postgres_shapes
-from tests.support.command import Command, answer, kill, remote, wait_for
+from tests.support.command import Command, answer, kill, plain, remote, wait_for
 from tests.support.fake_endpoint import FakeEndpoint
-from tests.support.postgres_server import Server
+from tests.support.postgres_server import Server, running, with_pgvector
 
 ROWS, OLD, NEW, KILLS = 120, 16, 24, 8
 COLUMNS = """
@@ -24,6 +26,15 @@ COLUMNS = """
 INDEXES = "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'memories' ORDER BY 1"
 TRIGGERS = "SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1"
 VECTORS = "SELECT id, embedding::text, embedding_dim, embedding_space FROM memories ORDER BY id"
+PROPERTIES = """
+    SELECT attrelid::regclass::text, attstorage, attstattarget, col_description(attrelid, attnum) FROM pg_attribute
+    WHERE attrelid IN ('memories'::regclass, 'archived_memories'::regclass) AND attname = 'embedding' ORDER BY 1
+"""
+STAGED_BESIDE = """
+    SELECT s.memory_id, s.text_hash = sha256(
+        sha256(convert_to(m.title, 'UTF8')) || sha256(convert_to(m.content, 'UTF8')) || sha256('')
+    ) FROM ai_memory_reembed.embedding_staged AS s JOIN memories AS m ON m.id = s.memory_id ORDER BY 1
+"""
 RIGHTS = """
     SELECT grantee, column_name, privilege_type FROM information_schema.column_privileges
     WHERE table_name = 'memories' AND grantee = 'PUBLIC' AND column_name NOT LIKE 'ai%' ORDER BY 1, 2, 3
@@ -33,6 +44,10 @@ MOVED = "SELECT moved FROM ai_memory_reembed.reembed_run ORDER BY run_id DESC LI
 SLOW = """
     CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.02); RETURN new; END $$;
     CREATE TRIGGER slow BEFORE UPDATE ON memories FOR EACH ROW EXECUTE FUNCTION slow()
+"""
+RECORDS_OF_ANOTHER = """
+    ALTER TABLE ai_memory_reembed.embedding_provenance OWNER TO postgres;
+    GRANT ALL ON ai_memory_reembed.embedding_provenance TO app
 """
 ASLEEP = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
 WAITS = "SELECT 1 FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND NOT granted"
@@ -113,6 +128,83 @@ def test_a_staged_run_gives_the_column_another_width_and_all_else_is_as_before(
     assert rows(url, VECTORS) == vectors
     assert len(rows(url, "SELECT 1 FROM archived_memories WHERE embedding IS NOT NULL")) == 1
     assert len(wider.seen.texts) == sent
+
+
+def check_exchange() -> None:
+    """Check that an exchange of columns is whole or not at all: in this process, so that it can be a mutant's."""
+    with running(with_pgvector()) as server, FakeEndpoint(dim=OLD) as old, FakeEndpoint(dim=NEW, model="new") as new:
+        url = server.fresh(*postgres_shapes.statements(width=OLD), *postgres_shapes.memories(20))
+        assert said(url, old, "--yes") == 0
+        rows(url, f"{ARCHIVED} SELECT 'archived', tier, 't', 'c', now(), now(), now(), embedding FROM memories LIMIT 1")
+        triggers = rows(url, TRIGGERS)
+        assert said(url, new, "--staged", "--yes") == 0
+        rows(url, "UPDATE memories SET content = 'edited since it is ready' WHERE id = 'id-007'")
+        assert said(url, new, "switch", "--max-rows", "10") == 75
+        assert not [row for row in rows(url, STAGED_BESIDE) if row == ("id-007", False)]
+
+        rows(url, "CREATE VIEW seen AS SELECT embedding FROM memories")
+        assert said(url, new, "switch") == 65
+        assert rows(url, STATE) == [("switched",)]
+        rows(url, "DROP VIEW seen")
+        assert said(url, new, "switch") == 0
+
+        assert {row[2:] for row in rows(url, VECTORS)} == {(NEW, "new#none")}
+        assert rows(url, TRIGGERS) == triggers
+        assert rows(url, "SELECT embedding FROM archived_memories") == [(None,)]
+
+
+def said(url: str, endpoint: FakeEndpoint, *words: str) -> int:
+    """Return the exit code of `reembed`, run in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in remote(endpoint).items():
+            patch.setenv(name, value)
+        return main(["--db", url, "reembed", *words])
+
+
+def test_columns_change_places_whole_or_not_at_all() -> None:
+    check_exchange()
+
+
+def test_how_columns_are_stored_sampled_and_commented_goes_with_their_names(command: Command, url: str) -> None:
+    for table in ("memories", "archived_memories"):
+        rows(
+            url,
+            f"ALTER TABLE {table} ALTER COLUMN embedding SET STORAGE PLAIN;"
+            f"ALTER TABLE {table} ALTER COLUMN embedding SET STATISTICS 7;"
+            f"COMMENT ON COLUMN {table}.embedding IS $$the model's$$",
+        )
+    properties = rows(url, PROPERTIES)
+    assert len(properties) == 2
+    staged(command)
+
+    assert command.run("reembed", "switch").code == 0
+
+    assert rows(url, PROPERTIES) == properties
+    assert command.run("reembed", "switch", "--back").code == 0
+    assert rows(url, PROPERTIES) == properties
+
+
+def test_memories_that_were_left_out_are_not_once_they_have_a_vector(command: Command, url: str) -> None:
+    rows(
+        url,
+        "INSERT INTO embed_skip (memory_id, reason, created_at)"
+        " VALUES ('id-007', 'oversize', now()), ('of another program', 'undecryptable', now())",
+    )
+    staged(command)
+
+    assert command.run("reembed", "switch").code == 0
+
+    assert rows(url, "SELECT memory_id FROM embed_skip") == [("of another program",)]
+
+
+def test_while_vectors_are_moved_it_is_told_where_they_stand(command: Command) -> None:
+    staged(command)
+    moved = command.run("reembed", "switch", "--max-rows", "40")
+
+    assert (moved.code, "40 vectors stand in columns beside" in moved.out) == (75, True), moved
+    assert "40 of them stand in columns beside" in command.run("reembed", "status").out
+    told = command.run("reembed", "switch")
+    assert "120 vectors stand in their memories" in told.out, told
 
 
 def staged(command: Command) -> None:
@@ -206,10 +298,64 @@ def test_what_would_stay_with_the_old_vectors_is_named_before_a_text_is_sent(
 ) -> None:
     rows(url, made)
 
+    planned = command.reembed("--staged", "--dry-run", "--probe").json
     refused = command.reembed("--staged", "--yes")
 
     assert (refused.code, told in refused.error) == (65, True), refused
+    assert (planned["refused_with"], told in planned["refusal"]) == (65, True), planned
     assert not any("content of" in text for text in wider.seen.texts)
+
+
+@pytest.mark.parametrize(
+    ("taken", "told"),
+    [
+        ("REVOKE CREATE ON SCHEMA public FROM pg_database_owner", "GRANT CREATE ON SCHEMA public"),
+        (RECORDS_OF_ANOTHER, "may not rename embedding_provenance"),
+        ("REVOKE EXECUTE ON FUNCTION memories_embed_skip_clear FROM PUBLIC, app", "memories_embed_skip_clear"),
+    ],
+)
+def test_a_right_that_the_exchange_needs_is_missed_before_a_text_is_sent(
+    command: Command, url: str, wider: FakeEndpoint, taken: str, told: str
+) -> None:
+    rows(url.replace("app@", "postgres@"), taken)
+
+    planned = command.reembed("--staged", "--dry-run", "--probe").json
+    refused = command.reembed("--staged", "--yes")
+
+    assert (refused.code, told in refused.error) == (65, True), refused
+    assert (planned["refused_with"], told in planned["refusal"]) == (65, True), planned
+    assert not any("content of" in text for text in wider.seen.texts)
+
+
+def test_a_user_who_may_make_no_temporary_table_is_told_by_the_plan(command: Command, url: str) -> None:
+    rows(url, f"REVOKE TEMPORARY ON DATABASE {url.rpartition('/')[2]} FROM PUBLIC, app")
+
+    planned = command.reembed("--dry-run")
+
+    assert (planned.code, "no temporary table" in planned.error) == (65, True), planned
+
+
+def test_the_plan_says_what_moving_vectors_of_another_width_takes(command: Command, url: str) -> None:
+    rows(url, f"ALTER DATABASE {url.rpartition('/')[2]} SET maintenance_work_mem = '64kB'")
+    plan = ("reembed", "--staged", "--dry-run", "--probe")
+
+    room = command.run(*plan, "--json").json["exchange"]
+
+    assert command.run("reembed", "--dry-run", "--probe", "--json").json["exchange"] is None
+    assert (room["memory_limit"], room["memory"]) == (65_536, ROWS * (4 * NEW + 720))
+    told = command.run(*plan).out
+    assert ("of index and" in told, "maintenance_work_mem is 65 kB" in told) == (True, True), told
+    staged(command)
+    assert command.run("reembed", "switch").code == 0
+    [(index,)] = rows(url, "SELECT pg_relation_size('memories_embedding_hnsw')")
+    assert abs(int(str(index)) - room["index"]) <= 2 * 8_192
+
+
+def test_a_plan_that_does_not_know_how_wide_the_vectors_are_says_what_the_memories_take(command: Command) -> None:
+    told = command.run("reembed", "--dry-run")
+
+    assert "The memories take vectors of 16 numbers alone" in told.out, told
+    assert "alone" not in command.run("reembed", "--dry-run", "--probe").out
 
 
 def test_vectors_that_cannot_be_indexed_are_refused_before_a_text_is_sent(url: str) -> None:
@@ -221,8 +367,11 @@ def test_vectors_that_cannot_be_indexed_are_refused_before_a_text_is_sent(url: s
 
 
 def test_in_place_it_is_refused_with_the_way_that_works(command: Command, url: str) -> None:
+    planned = command.reembed("--dry-run", "--probe").json
     refused = command.reembed("--yes")
     assert refused.code == 65, refused
+    assert (planned["refused_with"], "reembed --staged" in planned["refusal"]) == (65, True), planned
+    assert command.reembed("--staged", "--retarget", "--dry-run", "--probe").json["refusal"] is None
     assert "ai-memory reembed cancel; then: ai-memory reembed --staged" in refused.error, refused
     assert command.run("reembed", "cancel").code == 0
     staged(command)
@@ -304,6 +453,37 @@ def test_whatever_ran_since_the_way_back_stays_open(command: Command, url: str, 
 
     assert rows(url, VECTORS) == vectors
     assert Command(url, remote(endpoint)).reembed("--yes").json["reembedded"] == 0  # type: ignore[arg-type]
+
+
+def test_a_text_that_is_stored_with_the_model_of_before_is_stored_and_its_vector_is_told_not_to_fit(
+    command: Command, url: str, endpoint: FakeEndpoint, tmp_path: Path
+) -> None:
+    staged(command)
+    assert command.run("reembed", "switch").code == 0
+    before = Command(url, remote(endpoint))  # type: ignore[arg-type]
+    file = tmp_path / "more.jsonl"
+    file.write_text('{"title": "imported", "content": "of a file"}', "utf-8")
+    sent = len(endpoint.seen.texts)
+
+    stored = before.run("store", "-T", "herons", "-c", "of the pond", "--json")
+    imported = before.run("import", file, "--json")
+
+    for told in (stored, imported):
+        assert (told.code, "takes vectors of 24 numbers, and the target's have 16" in told.err) == (0, True), told
+        assert "Configure the model whose vectors the memories have, then: ai-memory backfill" in plain(told.err), told
+    assert (stored.json["embedded"], imported.json["embedded"]) == (False, 0)
+    assert len(endpoint.seen.texts) == sent
+    assert before.run("backfill").code == 12
+    assert command.run("backfill", "--json").json["embedded"] == 2
+
+
+def test_the_way_that_a_refusal_names_is_open(command: Command, url: str, endpoint: FakeEndpoint) -> None:
+    staged(command)
+    assert command.run("reembed", "switch").code == 0
+
+    refused = Command(url, remote(endpoint)).reembed("--yes")  # type: ignore[arg-type]
+
+    assert (refused.code, "--staged" in refused.error, "reembed prune" in refused.error) == (65, False, True), refused
 
 
 def test_a_run_that_is_not_undone_is_not_said_to_be(command: Command, url: str) -> None:

@@ -26,6 +26,7 @@ STORED = "crash images of what is stored after a switch"
 ENGINES = "local engines"
 WORKERS = "processes that embed"
 BESIDE = "starts beside a census"
+EXCHANGE = "exchange of columns"
 HARNESSES = (MACHINE, INTERRUPTIONS)
 
 
@@ -181,7 +182,7 @@ MUTANTS = (
         "in_flight_limit=in_flight + self.unsettled",
         "in_flight_limit=0",
     ),
-    _one("quarantine told as success", "reembed.plan.census:Census.exit_code.fget", "return 10 if", "return 0 if"),
+    _one("quarantine told as success", "reembed.plan.census:Census.aside.fget", "return 10 if", "return 0 if"),
     _one(
         "a vector is not read back", "stores.sqlite.provenance:fires_triggers", "return any(", "return False and any("
     ),
@@ -467,5 +468,33 @@ MUTANTS = (
         "self._done >= ROWS_BESIDE",
         "False",
         BESIDE,
+    ),
+    _one(
+        "exchange without census",
+        "reembed.finish.switch:Switch._attempt",
+        "if not proven and self._census(store, run).stale:",
+        "if not proven and self._census(store, run).stale < 0:",
+        EXCHANGE,
+    ),
+    _one(
+        "a trigger is not made again",
+        "stores.postgres.exchange:_change_places",
+        "db.execute(definition)",
+        "None",
+        EXCHANGE,
+    ),
+    _one(
+        "the archive's vectors are not set aside",
+        "stores.postgres.exchange:_change_places",
+        "_set_archive_aside(transaction, width, away=away, come=come)",
+        "None",
+        EXCHANGE,
+    ),
+    _one(
+        "columns change places in a transaction of their own",
+        "reembed.finish.promote:_finish",
+        "        transaction.staging.exchange(run)",
+        "    with store.transaction() as transaction:\n        transaction.staging.exchange(run)",
+        EXCHANGE,
     ),
 )

@@ -13,6 +13,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from ai_memory.errors import TransientFailure
 from tests.actions.test_recall_spaces import check_spaces
+from tests.commands.test_other_width import check_exchange
 from tests.config.test_kept import check_believed
 from tests.crash.test_stored_switched import check_stored
 from tests.crash.test_switch import check_back, check_switch
@@ -24,6 +25,7 @@ from tests.mutants.mutants import (
     BACK,
     BESIDE,
     ENGINES,
+    EXCHANGE,
     FLIP,
     INTERRUPTIONS,
     LIAR,
@@ -122,4 +124,5 @@ RUNS: Mapping[str, Callable[[Path], object]] = {
     ENGINES: check_engines,
     WORKERS: check_workers,
     BESIDE: check_beside,
+    EXCHANGE: lambda _: check_exchange(),
 }

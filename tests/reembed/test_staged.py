@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ class Mixing(HashEmbedder):
         return np.roll(found, 1, axis=0) if len(texts) > 3 and self.companies > 1 else found
 
 
+NUMBERS = count()
 STAGED = "SELECT memory_id, embedding FROM embedding_staged ORDER BY memory_id"
 
 
@@ -104,6 +106,45 @@ def test_a_row_that_is_edited_meanwhile_gets_the_vector_of_its_new_text(old: Wor
 
     assert (report.exit_code, report.state) == (0, "ready")
     assert staged_vectors(old) == expected(old)
+
+
+def store_another(work: Work) -> None:
+    """Store a memory, as others do all the time."""
+    number = next(NUMBERS)
+    files.execute(
+        work.path,
+        "INSERT INTO memories (id, tier, namespace, title, content, created_at, updated_at)"
+        " SELECT ?, tier, namespace, ?, 'a content', created_at, updated_at FROM memories WHERE id = 'id-000'",
+        f"new-{number}",
+        f"a title {number}",
+    )
+
+
+def test_it_is_ready_though_others_store_all_the_time_and_says_how_much_came_since(old: Work) -> None:
+    old.embedder.before = lambda _: store_another(old)
+    report = old.run(staged=True)
+
+    assert (report.exit_code, report.state, report.reason) == (0, "ready", "edited since"), report.error
+    assert report.remaining
+    assert "added or edited since" in "\n".join(report.lines())
+    before = set(expected(old)) - set(staged_vectors(old))
+    assert (len(before), all(each.startswith("new-") for each in before)) == (report.remaining, True)
+    old.embedder.before = None
+
+    assert old.run(resume=True, last_pass=True).reason == "complete"
+    assert staged_vectors(old) == expected(old)
+
+
+def test_it_is_not_ready_while_all_of_it_is_edited_as_fast_as_it_is_embedded(old: Work) -> None:
+    numbers = count()
+
+    def edit_all(_: Sequence[str]) -> None:
+        files.execute(old.path, "UPDATE memories SET content = ? || id", f"edit {next(numbers)} ")
+
+    old.embedder.before = edit_all
+    report = old.run(staged=True)
+
+    assert (report.exit_code, report.state, report.reason) == (75, "running", "churn")
 
 
 def test_identical_texts_are_sent_once_and_rows_that_have_the_targets_vector_not_at_all(old: Work) -> None:

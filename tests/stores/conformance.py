@@ -19,6 +19,7 @@ from ai_memory.errors import (
     NotFinished,
     NotFound,
     OperatorNeeded,
+    SchemaRefused,
     StatementRefused,
     Stopped,
     StorageFailed,
@@ -1064,6 +1065,30 @@ class StagingSuite(Suite):
             with subject.database.write(now_ms=NOW_MS) as back:
                 assert (state(back), back.targets.staged.exchange()) == (before, None)
                 assert freshness(back, old, "id-000") is Freshness.FRESH
+
+    def test_vectors_of_another_width_are_refused_where_memories_take_one_and_no_staged_run_makes_room(
+        self, subject: Subject, store: Store, old: Fingerprint
+    ) -> None:
+        wide, places = entered(store, WIDE), store.targets.staged
+
+        def refused() -> AbstractContextManager[object]:
+            return pytest.raises(SchemaRefused, match="24") if subject.width else nullcontext()
+
+        assert places.fixed_width() == subject.width
+        assert places.exchange_room(old.dim, 6) is None
+        room = places.exchange_room(wide.dim, 6)
+        assert (room is not None and room.columns >= 6 * 4 * wide.dim) == bool(subject.width)
+        for dim in (0, old.dim):
+            places.require_fit(dim, staged=False)
+        places.require_place(old)
+        places.require_fit(wide.dim, staged=True)
+        with refused():
+            places.require_fit(wide.dim, staged=False)
+        with refused():
+            places.require_place(wide)
+
+    def test_a_database_without_replicas_waits_for_none(self, store: Store) -> None:
+        assert store.structure.replicated() is None
 
     def test_what_is_staged_is_dropped_by_pages_and_nothing_else_changes(
         self, store: Store, old: Fingerprint, target: Fingerprint, run: Run

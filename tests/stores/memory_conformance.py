@@ -784,6 +784,13 @@ class SearchSuite(LibrarySuite):
         assert (read["id-002"], read["id-003"]) == ([1, 1, 1], [1, 1])
         assert [page.missing for page in library.search.vectors(None)] == [1]
 
+    def test_few_vectors_are_all_compared_whatever_index_there_is(self, library: WritableLibrary) -> None:
+        target = entered(library.store)
+        written(library.store, target, *(write_of(library.store, each) for each in IDS))
+        query = np.ones(target.dim, dtype=np.float32)
+
+        assert library.search.nearest({target.space: query}, None, limit=2) is None
+
     def test_our_record_tells_the_space_of_a_vector_only_while_it_is_the_one_we_wrote(
         self, subject: MemorySubject, library: WritableLibrary
     ) -> None:

@@ -136,6 +136,26 @@ def running(programs: Path) -> Iterator[Server]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextmanager
+def replica(of: Server) -> Iterator[Server]:
+    """Run a replica of a server, which replays what that writes."""
+    folder = of.folder / "replica"
+    folder.mkdir()
+    if owner := _owner():
+        os.chown(folder, owner.pw_uid, owner.pw_gid)
+    copied = [*_as_owner(), str(of.programs / "pg_basebackup"), "-d", of.url(user="postgres"), "-c", "fast", "-R", "-D"]
+    done = subprocess.run([*copied, str(folder / "data")], check=False, capture_output=True, text=True, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    port = _free_port()
+    server = Server(of.programs, folder, port, _started(of.programs, folder, port))
+    try:
+        _wait(server)
+        yield server
+    finally:
+        server.process.send_signal(signal.SIGQUIT)
+        server.process.wait()
+
+
 def _make(programs: Path, folder: Path) -> None:
     owner = _owner()
     if owner:

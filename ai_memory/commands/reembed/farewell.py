@@ -55,6 +55,8 @@ class Farewell:
         named = self.console.hints.command(without_again(report.next, again))
         report = replace(report, next=named or again, error=error)
         shown = self.console.json or not self.console.quiet
+        if self.console.json and self.switches(report):
+            self.console.shown.first, shown = {"run": report.values()}, False
         with self._shown(report.values(), *report.lines(), shown=shown) as lost:
             if report.exit_code in (COMPLETE, ASIDE) and report.reembedded:
                 self._mention_daemon()
@@ -66,6 +68,10 @@ class Farewell:
                 else:
                     self.console.last(facts)
         return lost.exit_code if lost else report.exit_code
+
+    def switches(self, report: RunReport) -> bool:
+        """Return whether what the run made is served at once, by the same start."""
+        return bool(self.args.auto_switch and report.state == "ready" and report.exit_code == COMPLETE)
 
     def refusal(self, error: AiMemoryError) -> int:
         """Show why nothing was done and return the exit code."""

@@ -34,6 +34,7 @@ OF_A_START = (
     "probe",
     "batch",
     "sleep_ms",
+    "max_lag",
     "max_rows",
     "max_tokens",
     "max_cost",
@@ -69,6 +70,7 @@ OF_A_ROLLBACK = frozenset(
 """The flags that hold where a start goes on with a rollback."""
 OF_REQUESTS = frozenset({"max_tokens", "max_cost", "concurrency", "embedders", "retry_for", "wait"})
 """The flags that limit requests: where none is sent they hold by themselves."""
+MAX_LAG = "pause while a replica of the PostgreSQL server is further behind"
 LOG_FORMATS = ("text", "json")
 ORDERS = ("namespace", "hot")
 MOST = 10**12
@@ -121,6 +123,7 @@ def _add_starts(add: Add) -> None:
 def _add_limits(add: Add) -> None:
     add("--batch", type=whole_number(1, 10_000), metavar="N", help="texts per request and commit")
     add("--sleep-ms", type=whole_number(0, 300_000), default=0, metavar="N", help="pause after each commit")
+    add("--max-lag", type=duration, metavar="DURATION", help=MAX_LAG)
     add("--max-rows", type=whole_number(1, MOST), metavar="N", help="stop after N rows (exit 75)")
     add(
         "--max-tokens",
@@ -211,6 +214,7 @@ def _add_switch(add: Add) -> None:
     add("--back", action="store_true", help="serve what was served before, and withdraw the approval")
     add("--accept-quarantined", action="store_true", help="switch though rows in quarantine are found by words only")
     add("--no-wait", action="store_true", help="move nothing into the memories yet: --resume does it")
+    add("--max-lag", type=duration, metavar="DURATION", default=GIVEN_BEFORE, help=MAX_LAG)
     _add_ends(add, "stop moving")
 
 

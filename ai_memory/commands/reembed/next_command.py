@@ -10,6 +10,7 @@ from ai_memory.commands.reembed.flags import named
 KEPT = (
     ("batch", "--batch", None, ""),
     ("sleep_ms", "--sleep-ms", 0, ""),
+    ("max_lag", "--max-lag", None, "s"),
     ("max_rows", "--max-rows", None, ""),
     ("max_tokens", "--max-tokens", None, ""),
     ("max_cost", "--max-cost", None, ""),

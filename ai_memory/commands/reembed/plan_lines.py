@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ai_memory.reembed.plan.estimate import Estimate, Probed
     from ai_memory.reembed.plan.in_doubt import InDoubt
     from ai_memory.reembed.plan.taking import Preflight
+    from ai_memory.stores.served import ExchangeRoom
 
 HOT_FIRST = "Rows that are read often and lately come first."
 ASKED_FIRST = (
@@ -102,6 +103,8 @@ def dry_run_lines(found: DryRun) -> list[str]:
         else "",
         cut_line(found),
         _tried(found.probed),
+        _width(found),
+        *_exchange(found.exchange),
         refused_line(found.refusal),
     ]
     return [line for line in lines if line]
@@ -129,6 +132,32 @@ def _tried(probed: Probed | None) -> str:
     if probed is None:
         return "The target was not tried (--probe tries it)."
     return f"The target answered in {probed.seconds:.1f} s; its vectors are {probed.dim:,} wide."
+
+
+def _width(found: DryRun) -> str:
+    """Return what is to be said where nobody knows whether the target's vectors fit."""
+    if found.preflight.target.dim or not found.fixed_width:
+        return ""
+    return f"The memories take vectors of {found.fixed_width:,} numbers alone; of another width needs --staged."
+
+
+def _exchange(room: ExchangeRoom | None) -> list[str]:
+    """Return what is said of moving vectors of another width to their memories, once they are switched to."""
+    if room is None:
+        return []
+    index = f", {size(room.index)} of index" if room.index else ""
+    moved = (
+        f"Moving them to the memories takes about {size(room.columns)} more{index} and {size(room.log)} of log at most"
+    )
+    lines = [f"{moved}; how much there is on the server's disk is not known here."]
+    if not room.fits:
+        limit = f"maintenance_work_mem is {size(room.memory_limit)}"
+        shared = ", and the server's /dev/shm as large where workers share it" if room.workers else ""
+        lines.append(
+            f"The index is built in {size(room.memory)} of memory; {limit}: beyond that it takes many times as long. "
+            f"Make it larger for this user (ALTER ROLE … SET maintenance_work_mem){shared}."
+        )
+    return lines
 
 
 def refused_line(refusal: AiMemoryError | None) -> str:

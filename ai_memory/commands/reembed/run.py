@@ -172,7 +172,7 @@ def _run_job(args: argparse.Namespace, settings: Settings, console: Console, obs
     except AiMemoryError as error:
         return farewell.refusal(error)
     code = farewell.report(report)
-    if not args.auto_switch or report.state != "ready" or code:
+    if code or not farewell.switches(report):
         return code
     return _switch(args, settings, console, observe)
 
@@ -232,7 +232,9 @@ def _job(
     ties = Ties(stop.event, stop.closed, awaited, witness=witness, tell=progress.note, trace=trace)
     embedder, workers = embedders(args.embedders, configured, terms, ties, partial(answer, stop=stop))
     needed, observers = needs(configured, args.embedders), to_all(Narrator(progress), observe)
-    tools = Tools(clock, stop, observers, embedder=embedder, workers=workers, spending=embedder.spending)
+    tools = Tools(
+        clock, stop, observers, embedder=embedder, workers=workers, spending=embedder.spending, max_lag=args.max_lag
+    )
     return Job(
         database=database(settings.db.value, with_keys(settings, OpenOptions(heed=stop.heed, tell=progress.note))),
         options=_options(args, settings),

@@ -9,6 +9,7 @@ from ai_memory.commands.reembed.run_words import name_space, paid
 from ai_memory.commands.reembed.wanted import wanted_if_usable
 from ai_memory.commands.reembed.watch import Shown, watch
 from ai_memory.memory.text_codec import printable
+from ai_memory.reembed.finish.switch_report import IN_COLUMNS
 from ai_memory.reembed.finish.undoable import name_runs
 from ai_memory.reembed.inspect.bound import bound_in_words
 from ai_memory.reembed.inspect.condition import (
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from ai_memory.reembed.plan.outlook import Outlook
     from ai_memory.show.console import Console
     from ai_memory.stores.holder import Holder
-    from ai_memory.stores.values import Pause, Run
+    from ai_memory.stores.values import Pause
 
 VERDICTS = {HEALTHY: "healthy", WAITING: "waiting"}
 TONES = {HEALTHY: Tone.WELL, WAITING: Tone.WAITS}
@@ -152,7 +153,7 @@ def _told(status: Status, path: str) -> list[tuple[str, str, Tone]]:
         ("rows", _rows(status), Tone.PLAIN),
         ("computed", run.computing.line() if run.computing else "", Tone.PLAIN),
         ("spent", f"{_spent(status)}{_asked_again(status)}", quarantined),
-        ("staged", _staged(status.run), Tone.PLAIN),
+        ("staged", _staged(status), Tone.PLAIN),
         ("scope", _only(status).removeprefix("; "), Tone.PLAIN),
         ("way back", _way_back(status), Tone.PLAIN),
         (NEXT, _next(status), Tone.STRONG),
@@ -169,8 +170,12 @@ def _table(told: list[tuple[str, str, Tone]]) -> Table:
     return facts(*((name, text.removeprefix(f"{name}: ").replace("   ", "; "), tone) for name, text, tone in told))
 
 
-def _staged(run: Run) -> str:
+def _staged(status: Status) -> str:
     """Return what is served while a run is staged or switched to."""
+    run = status.run
+    if run.state == "switched" and status.exchanging:
+        moved = counted(run.counters.moved, "of them stands", "of them stand")
+        return f"its vectors are served; {moved} {IN_COLUMNS}"
     if run.state == "switched":
         return f"its vectors are served; {run.counters.moved:,} of them stand in their memories by now"
     if run.beside:

@@ -46,7 +46,8 @@ def run(
     stop, clock = Stop(), SystemClock()
     progress = NoProgress(console.err) if console.quiet else choose_progress(console.err, clock, quiet=False)
     file = database(settings.db.value, OpenOptions(heed=stop.heed, tell=progress.note))
-    tools, back = SweepTools(clock, stop, to_all(Narrator(progress), observe)), getattr(args, "back", False)
+    tools = SweepTools(clock, stop, to_all(Narrator(progress), observe), max_lag=args.max_lag)
+    back = getattr(args, "back", False)
     wait = not getattr(args, "no_wait", False)
     with stop_on_signals(stop, tell=not console.quiet), stop_in_time(args, stop):
         if back:

@@ -17,7 +17,7 @@ from ai_memory.reembed.finish.moving import PAGE_ROWS, Moving
 from ai_memory.reembed.page import Page
 from ai_memory.reembed.plan.census import take_census
 from ai_memory.reembed.plan.trial import refused_by_all
-from ai_memory.reembed.sweep.ending import Ending
+from ai_memory.reembed.sweep.ending import EDITED_SINCE, Ending
 from ai_memory.reembed.sweep.staging import drop_staged
 from ai_memory.reembed.writes import rehearse_documents
 from ai_memory.stores.values import Counted
@@ -111,7 +111,7 @@ def _finish(store: Store, run: Run, target: Fingerprint, tools: SweepTools) -> E
         transaction.staging.exchange(run)
     drop_staged(store)
     census = take_census(store, target, run.scope, now_ms=tools.clock.now_ms())
-    reason = {0: "complete", NotFinished.exit_code: "edited since"}.get(census.exit_code, "quarantine")
+    reason = {0: "complete", NotFinished.exit_code: EDITED_SINCE}.get(census.exit_code, "quarantine")
     with store.transaction() as transaction:
         transaction.progress.note_census(run, census.counted())
         transaction.progress.note_end(run, exit_code=census.exit_code, reason=reason, now_ms=tools.clock.now_ms())

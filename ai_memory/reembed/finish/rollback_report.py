@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from ai_memory.text.amounts import counted
-from ai_memory.text.hints import GO_ON
+from ai_memory.text.hints import GO_ON, REEMBED
 
 if TYPE_CHECKING:
     from ai_memory.reembed.finish.undoable import Undoable
@@ -63,7 +63,7 @@ class RollbackReport:
         runs = f"Run {last}" if first == last else f"Runs {first} to {last}"
         if self.run_id is None:
             are = "is" if first == last else "are"
-            return [f"{runs} {are} undone already. To undo an earlier one, too, give its number by --run."]
+            return [f"{runs} {are} undone already. To undo an earlier one, too: {REEMBED} rollback --run N"]
         state = "unfinished" if self.state == "running" else self.state
         back = counted(self.put_back, "row has", "rows have")
         lines = [

@@ -13,13 +13,16 @@ if TYPE_CHECKING:
     from ai_memory.stores.port import Reader
     from ai_memory.stores.values import Run
 
+IN_COLUMNS = "in columns beside the memories' own, which change places with these once all are moved"
+
 
 @dataclass(frozen=True, slots=True)
 class Switched:
     """The result of one invocation; the fields are the keys of its JSON line.
 
     `switched`: it was this invocation that switched. `moved` vectors stand in their memories by now, `remaining` are
-    still beside them; `stale` rows were edited since (None: nobody looked). `way_back`: `switch --back` is possible.
+    still beside them; `exchanging`: the moved ones stand in columns that change places with the memories' own once all
+    are moved; `stale` rows were edited since (None: nobody looked). `way_back`: `switch --back` is possible.
     """
 
     run_id: int
@@ -34,6 +37,7 @@ class Switched:
     stale: int | None
     duration_ms: int
     way_back: bool = True
+    exchanging: bool = False
     error: str = ""
     next: str = ""
 
@@ -50,6 +54,8 @@ class Switched:
         """Return the words for people."""
         served = "is served now" if self.switched else "was switched to before"
         moved = counted(self.moved, "vector stands in its memory", "vectors stand in their memories")
+        if self.exchanging:
+            moved = f"{counted(self.moved, 'vector stands', 'vectors stand')} {IN_COLUMNS}"
         lines = [f"Run {self.run_id} {served}: {self.space}, {self.dim} wide. {moved}."]
         if self.remaining:
             left = counted(self.remaining, "vector stands beside its memory", "vectors stand beside their memories")
@@ -63,7 +69,7 @@ def report(reader: Reader, run: Run, ending: Ending | None, *, switched: bool, s
     """Return the report of one invocation; without an ending nothing was to be moved yet."""
     target, now = reader.targets.read(run.target), reader.runs.read(run.run_id)
     open_, census = now.state == "switched", ending.census if ending else None
-    error = ending.error if ending else None
+    error, beside = ending.error if ending else None, reader.targets.staged.exchange()
     return Switched(
         run_id=run.run_id,
         state=now.state,
@@ -76,6 +82,7 @@ def report(reader: Reader, run: Run, ending: Ending | None, *, switched: bool, s
         remaining=reader.targets.staged.count() if open_ else 0,
         stale=census.stale if census else None,
         duration_ms=round(seconds * 1000),
+        exchanging=beside is not None and beside.is_filled_by(run.run_id),
         way_back=now.keeps_previous or (open_ and not reader.runs.checkpoints(now)),
         error=error.line() if error else "",
         next=GO_ON if open_ else REEMBED if census and census.stale else "",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ai_memory.reembed.inspect.condition import verdict_without_run
 from ai_memory.reembed.plan.outlook import Outlook, outlook
+from ai_memory.reembed.unfinished_copy import finishing
 from ai_memory.reembed.way_on import steps_on
 from ai_memory.text.hints import REEMBED
 
@@ -36,5 +37,6 @@ def read_no_run(store: Reader, wanted: Wanted, *, now_ms: int) -> NoRun:
     """Return how a file without a run stands."""
     pause, found = store.operator.pause(now_ms=now_ms), outlook(store, None, wanted, now_ms=now_ms)
     verdict = verdict_without_run(pause, found, usable=wanted.usable, now_ms=now_ms)
-    command = "" if found.complete and not pause else steps_on(None, pause, REEMBED)[0]
+    copy = finishing(store.name, pause)
+    command = "" if found.complete and not pause else steps_on(None, pause, REEMBED, copy=copy)[0]
     return NoRun(wanted, pause, found, verdict, command)

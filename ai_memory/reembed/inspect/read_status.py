@@ -47,7 +47,7 @@ def read_status(
     census = take_census(store, target, run.scope, now_ms=now_ms, listener=listener) if counts else None
     outside = _stale_outside(store, target, run, now_ms=now_ms) if exact else None
     left, kept = _is_left(run, census, outside), store.targets.previous.kept()
-    way_back = _way_back(store, kept)
+    way_back, beside = _way_back(store, kept), store.targets.staged.exchange()
     return Status(
         run=run,
         target=target,
@@ -61,6 +61,8 @@ def read_status(
         # A rollback needs no embedder: it goes on whatever is configured.
         wanted=UNKNOWN if run.undoes else wanted,
         pause=pause,
+        name=store.name,
+        exchanging=beside is not None and beside.is_filled_by(run.run_id),
         outlook=_ahead(store, run, wanted, left=left, now_ms=now_ms) if run.finished_at else NO_OUTLOOK,
         census=census,
         outside=outside,

@@ -38,6 +38,10 @@ ASKED_FOR = "Rows from all over what was written before were asked for again, an
 
 NOT_COUNTED = "the others were not counted by then"
 
+SINCE = (
+    "row was added or edited since; the switch embeds it first.",
+    "rows were added or edited since; the switch embeds them first.",
+)
 TO_SERVE = f"To serve the new vectors: {SWITCH}"
 
 
@@ -140,6 +144,7 @@ class RunReport:
                 else TO_SERVE
             )
             lines.append(f"Search serves what it served before. {way}")
+            lines += [counted(self.remaining, *SINCE)] if self.remaining else []
         if sent_for := self.reembedded - self.taken_again:
             lines.append(bound_in_words(self.asked_again - self.disagreed, sent_for, over=self.state in ASKED_AT_END))
         extra = [

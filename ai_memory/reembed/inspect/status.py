@@ -10,6 +10,7 @@ from ai_memory.reembed.inspect.condition import GIVEN_UP, Condition, Work, verdi
 from ai_memory.reembed.inspect.run_values import run_values
 from ai_memory.reembed.options import cost
 from ai_memory.reembed.plan.outlook import NO_OUTLOOK, Outlook
+from ai_memory.reembed.unfinished_copy import finishing
 from ai_memory.reembed.way_on import steps_on
 from ai_memory.stores.values import ASKED_AT_END
 from ai_memory.text.hints import PROGRAM, REEMBED
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
 TO_BEGIN = frozenset({Condition.UNSERVED, Condition.CANCELLED, Condition.SUPERSEDED})
 
 
-def next_words(run: Run | None = None, pause: Pause | None = None) -> str:
-    """Return what to type next after `ai-memory`, with the unfinished `run` and the `pause` that stands."""
-    return steps_on(run, pause, REEMBED)[0].removeprefix(f"{PROGRAM} ")
+def next_words(run: Run | None = None, pause: Pause | None = None, copy: str = "") -> str:
+    """Return what to type next after `ai-memory`; see `way_on.steps_on`."""
+    return steps_on(run, pause, REEMBED, copy=copy)[0].removeprefix(f"{PROGRAM} ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,8 @@ class Status:
     `counted` are its rows (None: nothing tells them), `census` is the one taken just now (None: none was), `outside`
     how many rows are stale in namespaces that are not the run's (None: nobody looked). `breaker_until` is what is
     believed of the run's own. `free_bytes` is the room on the disk (None: nothing tells), `wanted` what is asked for,
-    `pause` who paused the file (None: nobody), `outlook` what the next start would meet after a run that ended.
+    `pause` who paused the file (None: nobody), `name` what people call it, `outlook` what the next start would meet
+    after a run that ended. `exchanging`: what is moved stands in columns beside the memories' own, until all does.
     Of `kept_rows` replaced vectors are kept, in about `kept_bytes`; `way_back` names the runs that a rollback undoes
     (None: none), of which it is `rows_back`.
     """
@@ -53,6 +55,8 @@ class Status:
     free_bytes: int | None
     wanted: Wanted
     pause: Pause | None = None
+    name: str = ""
+    exchanging: bool = False
     outlook: Outlook = NO_OUTLOOK
     census: Census | None = None
     outside: int | None = None
@@ -81,7 +85,7 @@ class Status:
     def next_words(self) -> str:
         """What to type next after `ai-memory`, empty where there is nothing to do."""
         if not self.work.going_on and (self.pause or self.run.finished_at is None):
-            return next_words(None if self.run.finished_at else self.run, self.pause)
+            return next_words(None if self.run.finished_at else self.run, self.pause, finishing(self.name, self.pause))
         if self.condition in {*GIVEN_UP, Condition.UNSERVED} and self.outlook.complete:
             return ""
         if self.condition is Condition.DONE:

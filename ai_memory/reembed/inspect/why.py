@@ -21,6 +21,7 @@ BY_REASON = {
     "quota": "the account at the endpoint has nothing left to spend",
     "answer violation": "the endpoint's answers cannot be believed",
     "rows refused": "the endpoint refuses the texts",
+    "connection lost": "the connection to the database was lost",
     "churn": "texts are edited as fast as they are embedded",
     "rows left": "the endpoint breaks down over some rows",
     "budget too small": "its budget of tokens is too small for one row",

@@ -133,8 +133,11 @@ class Census:
     @property
     def exit_code(self) -> int:
         """0: every row is fresh; 10: all but rows nobody can embed; 75: rows are stale."""
-        if self.stale:
-            return 75
+        return 75 if self.stale else self.aside
+
+    @property
+    def aside(self) -> int:
+        """10 where there are rows nobody can embed, else 0, whatever is stale."""
         return 10 if self.quarantined or self.unaddressable else 0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ai_memory.reembed.plan.at_hand import Sorting
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ai_memory.errors import AiMemoryError
     from ai_memory.reembed.options import Options
     from ai_memory.stores.port import Database, Reader, Snapshot
+    from ai_memory.stores.served import ExchangeRoom
     from ai_memory.vectors.target import Target
 
 
@@ -33,7 +34,8 @@ class DryRun:
     the model reads, which loses `lost_percent` of all tokens; None where that cannot be known. `estimate` is how long
     it would take, `probed` what the target answered (None: it was not asked), `refusal` what such a start would end
     with before it begins (None: it would begin). `in_doubt` is what it would ask for again of what was written before;
-    the tokens are among those estimated.
+    the tokens are among those estimated. The memories take vectors of the `fixed_width` (None: of any); with a
+    staged run to another one `exchange` is what moving them takes.
     """
 
     preflight: Preflight
@@ -46,6 +48,8 @@ class DryRun:
     probed: Probed | None = None
     refusal: AiMemoryError | None = None
     in_doubt: InDoubt = field(default_factory=InDoubt)
+    fixed_width: int | None = None
+    exchange: ExchangeRoom | None = None
 
     def values(self) -> dict[str, object]:
         """Return the JSON object of the plan."""
@@ -60,6 +64,8 @@ class DryRun:
             "target_model": target.model,
             "target_dim": target.dim or None,
             "target_space": target.space,
+            "fixed_dim": self.fixed_width,
+            "exchange": asdict(self.exchange) if self.exchange else None,
             "backend": target.backend,
             "stored": [{"space": space, "dim": dim, "rows": rows} for space, dim, rows in self.preflight.stored],
             "order": self.preflight.order,
@@ -137,4 +143,6 @@ def dry_run(
         probed=probed,
         refusal=refusal(database, store, target, options, found.census, now_ms=now_ms),
         in_doubt=doubted,
+        fixed_width=store.targets.staged.fixed_width(),
+        exchange=store.targets.staged.exchange_room(target.dim, found.census.live) if options.stages(run) else None,
     )

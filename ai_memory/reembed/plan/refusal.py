@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ai_memory.errors import AiMemoryError
 from ai_memory.reembed.heartbeat import require_no_pause
 from ai_memory.reembed.holding import held
+from ai_memory.reembed.plan.decide import Action
 from ai_memory.reembed.plan.plan import action_of, approved_width
 from ai_memory.reembed.plan.undo_room import require_room
 from ai_memory.stores.holder import LockState
@@ -26,8 +27,11 @@ def refusal(
         return error
     try:
         run = store.runs.unfinished()
-        action_of(store, approved_width(store, target, options, run), options, run, census)
+        wanted = approved_width(store, target, options, run)
+        action = action_of(store, wanted, options, run, census)
         require_room(database, store, options, run, census, dim=target.dim)
+        if action in (Action.START, Action.SUPERSEDE):
+            store.targets.staged.require_fit(wanted.dim, staged=options.staged)
     except AiMemoryError as error:
         return error
     return None

@@ -42,6 +42,11 @@ class Ending:
         """Whether every row of the run is fresh or in quarantine."""
         return self.census is not None and not self.census.stale
 
+    @property
+    def over(self) -> bool:
+        """Whether the run was brought to its end, or to where it may be switched to."""
+        return self.complete or self.reason == EDITED_SINCE
+
 
 @dataclass(frozen=True, slots=True)
 class Done:
@@ -78,6 +83,8 @@ def churn(run: Run, passes: int, census: Census, tip: str) -> Ending:
 
 
 OUTSIDE = "rows outside"
+EDITED_SINCE = "edited since"
+"""Rows became stale while the last of the work was done: all that there was before is."""
 
 
 def rows_outside(ending: Ending, scope: tuple[str, ...], file: Census) -> Ending:

@@ -105,7 +105,7 @@ class Leaving:
             transaction.progress.note_end(run, exit_code=ending.exit_code, reason=ending.reason, now_ms=now_ms)
             if ending.census:
                 transaction.progress.note_census(run, ending.census.counted())
-        if not ending.complete:
+        if not ending.over:
             # Also of a run that was given up, or taken over: it has cost what it has cost.
             transaction.progress.count(run, self.passes.unnoted)
         # A target that was never served is not a run to go on with.

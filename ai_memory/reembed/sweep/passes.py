@@ -10,8 +10,18 @@ from ai_memory.reembed.plan.census import Census, Listener, take_census
 from ai_memory.reembed.scope import Scope, namespaces_in_scope
 from ai_memory.reembed.sources import FromText
 from ai_memory.reembed.sweep.budget import MAX_ROWS, Budget
-from ai_memory.reembed.sweep.ending import Done, Ending, budget_spent, churn, rows_left, stopped, too_small
+from ai_memory.reembed.sweep.ending import (
+    EDITED_SINCE,
+    Done,
+    Ending,
+    budget_spent,
+    churn,
+    rows_left,
+    stopped,
+    too_small,
+)
 from ai_memory.reembed.sweep.scan import Scan, ScanOrder
+from ai_memory.reembed.sweep.since import StaleRows
 
 if TYPE_CHECKING:
     from ai_memory.reembed.options import Options
@@ -56,10 +66,14 @@ class Passes:
         self._store, self._sweep, self._committer, self._journal = store, sweep, committer, journal
         self._options, self._tools, self._scope = options, tools, scope
         self._before, self._passes, self._next = before, 0, following
+        self._stale = StaleRows()
         self._budget = Budget(tools.spending, max_rows=options.max_rows)
 
     def run(self) -> Ending:
         """Sweep until every row is fresh or in quarantine, or the stop or a budget ends it.
+
+        Where others write all the time, a staged run is ready once no row is stale that was so before the last pass:
+        the rest is done by the pass before the switch.
 
         Raises:
             AiMemoryError: see `Sweep.over`; what was committed stays.
@@ -88,6 +102,8 @@ class Passes:
             fresh = census.fresh
             stale_before.append(census.stale)
             if len(stale_before) >= MIN_PASSES and census.stale >= stale_before[-2]:
+                if run.staged and self._stale.others_write(census):
+                    return self._finish(census)
                 return churn(run, self._passes, census, "Run it again when the writers are quieter")
             self._next_pass(census)
             namespaces = list(census.stale_by_namespace)
@@ -161,13 +177,10 @@ class Passes:
         return hot
 
     def _census(self) -> Census:
-        return take_census(
-            self._store,
-            self._committer.target,
-            self._scope,
-            now_ms=self._tools.clock.now_ms(),
-            listener=Listener(block=self._tools.tell_looked_at),
-        )
+        now_ms = self._tools.clock.now_ms()
+        self._stale.count_at(now_ms)
+        listener = Listener(stale=self._stale.hear, block=self._tools.tell_looked_at, began=self._stale.begin)
+        return take_census(self._store, self._committer.target, self._scope, now_ms=now_ms, listener=listener)
 
     def _next_pass(self, census: Census) -> None:
         """Begin the next pass; the census was taken after the last one."""
@@ -176,21 +189,22 @@ class Passes:
             self._journal.run = transaction.runs.next_pass(self._journal.run, now_ms=self._tools.clock.now_ms())
 
     def _finish(self, census: Census) -> Ending:
-        """End the run, or have it be ready if it is staged; a census found nothing stale of it."""
-        reason, staged = "quarantine" if census.exit_code else "complete", self._journal.run.staged
+        """End the run, or have it be ready if it is staged: by a census that found nothing else stale."""
+        code, staged = census.aside, self._journal.run.staged
+        reason = EDITED_SINCE if census.stale else "quarantine" if code else "complete"
         with self._store.transaction() as transaction:
-            now_ms, proof = self._tools.clock.now_ms(), census.began_at
+            now_ms, proof = self._tools.clock.now_ms(), self._stale.proof(census)
             state = "ready" if staged else "done"
             transaction.runs.transition(self._journal.run, state, now_ms=now_ms, fenced=True, census_at=proof)
             transaction.progress.count(self._journal.run, self.unnoted)
             transaction.progress.note_census(self._journal.run, census.counted())
             if self._journal.run.hot_first:
                 transaction.progress.freeze(self._journal.run, (), now_ms=now_ms)
-            transaction.progress.note_end(self._journal.run, exit_code=census.exit_code, reason=reason, now_ms=now_ms)
+            transaction.progress.note_end(self._journal.run, exit_code=code, reason=reason, now_ms=now_ms)
             if not staged:
                 transaction.operator.completed(self._journal.run, self._committer.target, now_ms=now_ms)
         self._journal.run = self._store.runs.read(self._journal.run.run_id)
-        return Ending(self._journal.run, census.exit_code, reason, census)
+        return Ending(self._journal.run, code, reason, census)
 
     @property
     def _written(self) -> int:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ai_memory.stores.values import Run
     from ai_memory.vectors.target import Fingerprint
 
+SKIPPED = "embed_skip"
 HEADER_BYTES = 1
 """Of a vector as a BLOB."""
 NOTE = "INSERT INTO embedding_exchange (only_row, run_id, done) VALUES (1, %(run_id)s, 0)"
@@ -38,6 +39,19 @@ TYPES = """
 """
 ADD = "ALTER TABLE {table} ADD COLUMN {column} {type}"
 DROP = "ALTER TABLE {table} DROP COLUMN {column}"
+# How values of a column are stored and sampled, and its comment, as ALTER TABLE and COMMENT say it.
+PROPERTIES = """
+    SELECT CASE attstorage WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END,
+        greatest(attstattarget, -1), quote_literal(col_description(attrelid, attnum))
+    FROM pg_attribute WHERE attrelid = to_regclass(%(table)s) AND attname = %(column)s
+"""
+STORAGE = "ALTER TABLE {table} ALTER COLUMN {column} SET STORAGE {storage}"
+STATISTICS = "ALTER TABLE {table} ALTER COLUMN {column} SET STATISTICS {target}"
+COMMENT = "COMMENT ON COLUMN {table}.{column} IS {comment}"
+# The Rust program leaves out whom it could not embed; its trigger takes a memory out again that gets a vector.
+EMBEDDED_NOW = """
+    DELETE FROM embed_skip AS s USING memories AS m WHERE m.id = s.memory_id AND m.embedding IS NOT NULL
+"""
 RENAME = "ALTER TABLE {table} RENAME COLUMN {old} TO {new}"
 RENAME_TABLE = f"ALTER TABLE {OURS}.{{old}} RENAME TO {{new}}"
 TRIGGERS = """
@@ -75,9 +89,9 @@ def lay(transaction: Transaction, run: Run, target: Fingerprint) -> None:
         NotFinished: somebody held the memories for too long.
     """
     found = state(transaction)
-    if not obstacles.is_another_width(transaction, target) or (found and found.run_id == run.run_id):
+    if not obstacles.is_another_width(transaction, target.dim) or (found and found.run_id == run.run_id):
         return
-    obstacles.require_none(transaction, target)
+    obstacles.require_none(transaction, target.dim)
     db = transaction.db
     lock_tables(db, MEMORIES)
     _drop_columns(transaction, NEXT)
@@ -85,7 +99,7 @@ def lay(transaction: Transaction, run: Run, target: Fingerprint) -> None:
     types = _types(transaction, MEMORIES)
     for each in transaction.schema.of_vector:
         kind = f"vector({target.dim})" if each == "embedding" else types[each]
-        db.execute(ADD.format(table=MEMORIES, column=NEXT + each, type=kind))
+        _add(transaction, MEMORIES, NEXT + each, kind, like=each)
     db.execute(NOTE, {"run_id": run.run_id})
 
 
@@ -104,6 +118,8 @@ def exchange(transaction: Transaction, run: Run) -> None:
         return
     obstacles.require_nothing_built(transaction)
     _change_places(transaction, away=BEFORE, come=NEXT)
+    if has_table(transaction.db, SKIPPED):
+        transaction.db.execute(EMBEDDED_NOW)
     transaction.db.execute(NOTE_DONE)
 
 
@@ -178,7 +194,19 @@ def _set_archive_aside(transaction: Transaction, width: int | None, *, away: str
             transaction.db.execute(RENAME.format(table=ARCHIVE, old=come + each, new=each))
         else:
             kind = f"vector({width})" if each == "embedding" else types[each]
-            transaction.db.execute(ADD.format(table=ARCHIVE, column=each, type=kind))
+            _add(transaction, ARCHIVE, each, kind, like=away + each)
+
+
+def _add(transaction: Transaction, table: str, column: str, kind: str, *, like: str) -> None:
+    """Add a column that is stored, sampled and commented like another one."""
+    db = transaction.db
+    db.execute(ADD.format(table=table, column=column, type=kind))
+    for storage, target, comment in db.execute(PROPERTIES, {"table": table, "column": like}):
+        db.execute(STORAGE.format(table=table, column=column, storage=storage))
+        if target is not None and target >= 0:
+            db.execute(STATISTICS.format(table=table, column=column, target=target))
+        if comment is not None:
+            db.execute(COMMENT.format(table=table, column=column, comment=comment))
 
 
 def _drop_columns(transaction: Transaction, prefix: str) -> None:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from ai_memory.errors import OperatorNeeded, SchemaRefused
 from ai_memory.memory.text_codec import printable
+from ai_memory.stores.postgres import indexes
+from ai_memory.stores.postgres.beside import BESIDE, NEXT, RECORDS
 
 if TYPE_CHECKING:
     from ai_memory.stores.postgres.base import Store
-    from ai_memory.vectors.target import Fingerprint
 
 WIDTH = """
     SELECT atttypmod FROM pg_attribute
@@ -19,6 +20,22 @@ KEPT = "SELECT run_id FROM embedding_exchange WHERE done = 1"
 MAY_ALTER = """
     SELECT bool_and(pg_has_role(relowner, 'USAGE')) FROM pg_class
     WHERE oid IN (to_regclass('memories'), to_regclass('archived_memories'))
+"""
+# An index is made, and renamed, in the schema of its table, which not every owner of a table may write.
+MAY_INDEX = """
+    SELECT relnamespace::regnamespace::text FROM pg_class
+    WHERE oid = to_regclass('memories') AND NOT has_schema_privilege(relnamespace, 'CREATE')
+"""
+MAY_NOT_RENAME = f"""
+    SELECT oid::regclass::text FROM pg_class WHERE oid IN (to_regclass('{RECORDS}'), to_regclass('{BESIDE}'))
+        AND NOT (pg_has_role(relowner, 'USAGE') AND has_schema_privilege(relnamespace, 'CREATE'))
+    ORDER BY 1 LIMIT 1
+"""
+MAY_NOT_FIRE = """
+    SELECT tgname FROM pg_trigger
+    WHERE tgrelid = to_regclass('memories') AND NOT tgisinternal AND NOT has_function_privilege(tgfoid, 'EXECUTE')
+        AND pg_get_triggerdef(oid) ~ '\\membedding(_dim|_space)?\\M'
+    ORDER BY 1 LIMIT 1
 """
 IS_INDEXED = """
     SELECT EXISTS (
@@ -55,20 +72,20 @@ def width(store: Store, column: str = "embedding") -> int | None:
     return int(found) if found is not None and found > 0 else None
 
 
-def is_another_width(store: Store, target: Fingerprint) -> bool:
-    """Return whether the memories take vectors of another width; one whose width is not known yet fits."""
+def is_another_width(store: Store, dim: int) -> bool:
+    """Return whether the memories take vectors of another width than `dim`; 0, not known yet, fits."""
     # Read with the schema; only where that is another one, it may have been changed by this program since.
-    if not target.dim or store.schema.form.width in (None, target.dim):
+    if not dim or store.schema.form.width in (None, dim):
         return False
-    return width(store) not in (None, target.dim)
+    return width(store) not in (None, dim)
 
 
-def require_none(store: Store, target: Fingerprint) -> None:
-    """Check that columns for a target's vectors can be laid beside the memories' own, and change places with them.
+def require_none(store: Store, dim: int) -> None:
+    """Check that columns for vectors of a width can be laid beside the memories' own, and change places with them.
 
     Raises:
         OperatorNeeded: there are such columns, of an earlier run.
-        SchemaRefused: the vectors are too wide, something is built on the columns, or this user may not alter them.
+        SchemaRefused: the vectors are too wide, something is built on the columns, or this user may not do that.
     """
     if (run_id := store.db.value(KEPT)) is not None:
         raise OperatorNeeded(
@@ -76,23 +93,42 @@ def require_none(store: Store, target: Fingerprint) -> None:
             tip="Drop it: ai-memory reembed prune; or go back to it: ai-memory reembed switch --back",
         )
     most = INDEXED if store.db.value(IS_INDEXED) else STORED
-    if target.dim > most:
+    if dim > most:
         can = "indexed" if most == INDEXED else "stored"
         raise SchemaRefused(
-            f"{store.name}: vectors of {target.dim} numbers cannot be {can}; {most} are the most.",
+            f"{store.name}: vectors of {dim} numbers cannot be {can}; {most} are the most.",
             tip="Configure a smaller dim, where the model gives one, or another model.",
         )
-    if not store.db.value(MAY_ALTER):
-        raise SchemaRefused(
-            f"{store.name}: this user may not alter the table memories, which takes vectors of {width(store)} numbers.",
-            tip="Connect as the owner of the memories.",
-        )
+    _require_rights(store)
     for (name,) in store.db.execute(OF_ONE_WIDTH):
         raise SchemaRefused(
             f"{store.name}: the index {printable(name)} is of vectors of one width.",
             tip="Drop it before the run, and make it for the new width afterwards.",
         )
     require_nothing_built(store)
+
+
+def _require_rights(store: Store) -> None:
+    if not store.db.value(MAY_ALTER):
+        raise SchemaRefused(
+            f"{store.name}: this user may not alter the table memories, which takes vectors of {width(store)} numbers.",
+            tip="Connect as the owner of the memories.",
+        )
+    if (schema := store.db.value(MAY_INDEX)) is not None and indexes.beside(store, NEXT):
+        raise SchemaRefused(
+            f"{store.name}: this user may make no index for the new vectors in the schema {printable(schema)}.",
+            tip=f"As its owner: GRANT CREATE ON SCHEMA {printable(schema)} TO this user.",
+        )
+    for (name,) in store.db.execute(MAY_NOT_RENAME):
+        raise SchemaRefused(
+            f"{store.name}: this user may not rename {printable(name)}, which says where vectors come from.",
+            tip="Connect as the owner of that table.",
+        )
+    for (name,) in store.db.execute(MAY_NOT_FIRE):
+        raise SchemaRefused(
+            f"{store.name}: the trigger {printable(name)} is made again, and this user may not execute its function.",
+            tip="Grant this user EXECUTE on it, or connect as its owner.",
+        )
 
 
 def require_nothing_built(store: Store) -> None:

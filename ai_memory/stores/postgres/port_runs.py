@@ -20,7 +20,7 @@ from ai_memory.stores.postgres import (
     settled,
 )
 from ai_memory.stores.postgres.lost_run import run_lost
-from ai_memory.stores.postgres.widths import require_width
+from ai_memory.stores.postgres.widths import require_fit
 
 if TYPE_CHECKING:
     from ai_memory.errors import AiMemoryError
@@ -125,7 +125,7 @@ class RunWriter:
     ) -> Run:
         """See the port."""
         if not terms.undoes:
-            require_width(self.inner, target, staged=terms.staged)
+            require_fit(self.inner, target.dim, staged=terms.staged)
         run = runs.begin_run(
             self.inner,
             target=target.id,
@@ -167,7 +167,7 @@ class RunWriter:
 
     def aim_at(self, run: Run, target: Fingerprint) -> None:
         """See the port."""
-        require_width(self.inner, target, staged=run.staged, begun=True)
+        require_fit(self.inner, target.dim, staged=run.staged, begun=True)
         runs.set_target(self.inner, run, target.id)
 
     def beat(self, run: Run, *, failure: str, now_ms: int) -> bool:

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ai_memory.stores.postgres import (
-    beside,
-    exchange,
     fingerprints,
     hot_list,
     in_flight,
@@ -23,9 +21,9 @@ from ai_memory.stores.postgres import (
     walk,
 )
 from ai_memory.stores.postgres.namespaces import require_seen
+from ai_memory.stores.postgres.port_staged import StagedReader
 from ai_memory.stores.postgres.stored import stored_blob
 from ai_memory.stores.postgres.which_rows import judged
-from ai_memory.stores.served import Active, Exchange
 from ai_memory.stores.values import NOTHING_KEPT, Staged
 
 if TYPE_CHECKING:
@@ -175,34 +173,6 @@ class UndoReader:
 
 
 @dataclass(frozen=True, slots=True)
-class StagedReader:
-    """See `stores.port_reading.StagedReader`."""
-
-    store: Store
-
-    def target(self) -> int | None:
-        """See the port."""
-        return staged.target(self.store)
-
-    def ids_after(self, after: str | None, *, limit: int) -> list[str]:
-        """See the port."""
-        return staged.ids_after(self.store, after, limit=limit)
-
-    def count(self) -> int:
-        """See the port."""
-        return staged.count(self.store)
-
-    def active(self) -> Active | None:
-        """See the port."""
-        found = staged.active(self.store)
-        return Active(*found) if found else None
-
-    def exchange(self) -> Exchange | None:
-        """See the port."""
-        return beside.state(self.store)
-
-
-@dataclass(frozen=True, slots=True)
 class TargetReader:
     """See `stores.port_reading.TargetReader`."""
 
@@ -287,41 +257,6 @@ class VectorWriter:
         """See the port."""
         dropped = staged.take_away(self.inner, ids, target, origin=origin)
         return dropped + records.take_away(self.inner, ids, target, origin=origin, vectors=vectors)
-
-
-@dataclass(frozen=True, slots=True)
-class StagingWriter:
-    """See `stores.port_writing.StagingWriter`."""
-
-    inner: Transaction
-
-    def serve(self, run: Run) -> None:
-        """See the port."""
-        staged.activate(self.inner, run, before=False)
-
-    def serve_before(self, run: Run) -> None:
-        """See the port."""
-        staged.activate(self.inner, run, before=True)
-
-    def serve_own(self) -> None:
-        """See the port."""
-        staged.deactivate(self.inner)
-
-    def drop(self, *, limit: int) -> int:
-        """See the port."""
-        return staged.drop(self.inner, limit=limit)
-
-    def lay(self, run: Run, target: Fingerprint) -> None:
-        """See the port."""
-        exchange.lay(self.inner, run, target)
-
-    def exchange(self, run: Run) -> None:
-        """See the port."""
-        exchange.exchange(self.inner, run)
-
-    def exchange_back(self, run: Run) -> None:
-        """See the port."""
-        exchange.exchange_back(self.inner, run)
 
 
 @dataclass(frozen=True, slots=True)

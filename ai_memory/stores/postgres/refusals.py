@@ -15,6 +15,8 @@ AGAIN = "Run the same command again."
 
 LOST = ("08", "57P01", "57P02", "57P03", "57P05")
 """The connection is gone: its own faults, and a server that shuts down, crashed or starts."""
+CONNECTION = "connection lost"
+"""The reason of an end by a server that went away."""
 DEADLOCK, SERIALIZATION = "40P01", "40001"
 LOCKED = ("55P03", "57014", "25P03", "25P04")
 """Somebody held a row or a table for too long, or ended the statement."""
@@ -53,10 +55,10 @@ def of(name: str, state: str | None, said: str, *, lost: bool, writing: bool) ->
     state, told = state or "", words(said)
     if lost or state.startswith(LOST):
         what = f"The connection to {name} was lost: {told}."
-        return StorageFailed(what, tip=AGAIN) if writing else NotFinished(what, tip=AGAIN)
+        return in_doubt(what) if writing else NotFinished(what, tip=AGAIN)
     if state in (DEADLOCK, SERIALIZATION):
         what = f"{name}: {told}."
-        return StorageFailed(what, tip=AGAIN) if writing else NotFinished(what, tip=AGAIN)
+        return in_doubt(what) if writing else NotFinished(what, tip=AGAIN)
     if state in LOCKED:
         return NotFinished(f"{name} is locked by another program that writes it: {told}.", tip=AGAIN)
     if state == DISK_FULL:
@@ -66,6 +68,16 @@ def of(name: str, state: str | None, said: str, *, lost: bool, writing: bool) ->
     if state.startswith(DAMAGED) and state != "XX000":
         return Damaged(f"{name} is damaged: {told}.", tip="Restore a backup of the database.")
     return _refused(name, state, told)
+
+
+def in_doubt(what: str) -> StorageFailed:
+    """Return the error of a transaction of which nobody knows the end: whoever writes asks, and may write it again.
+
+    Where that does not help either, it is not finished: no disk failed.
+    """
+    error = StorageFailed(what, tip=AGAIN)
+    error.exit_code, error.reason = NotFinished.exit_code, CONNECTION
+    return error
 
 
 def _refused(name: str, state: str, told: str) -> AiMemoryError:

@@ -18,6 +18,10 @@ MAY_WRITE = """
     SELECT string_agg(name, ', ' ORDER BY name) FROM unnest(%(columns)s::text[]) AS name
     WHERE NOT has_column_privilege(to_regclass('memories'), name, 'UPDATE')
 """
+# A page comes as a temporary table; our own tables stand in a schema that is made at the first write.
+RIGHTS = """
+    SELECT has_database_privilege(current_database(), 'TEMPORARY'), has_database_privilege(current_database(), 'CREATE')
+"""
 
 
 def refused_updates(store: Store) -> str | None:
@@ -26,7 +30,14 @@ def refused_updates(store: Store) -> str | None:
         denied = store.db.value(MAY_WRITE, {"columns": store.schema.of_vector})
     except DataRefused as refusal:
         return refusal.what
-    return f"this user may not write memories.{denied}" if denied else None
+    if denied:
+        return f"this user may not write memories.{denied}"
+    temporary, create = store.db.execute(RIGHTS)[0]
+    if not temporary:
+        return "this user may make no temporary table there (GRANT TEMPORARY ON DATABASE)"
+    if not create and not store.schema.has_reembed:
+        return "this user may make no schema there, for what a run notes (GRANT CREATE ON DATABASE)"
+    return None
 
 
 def rehearse(begin: Rehearsal[T], attempts: Mapping[str, Callable[[T], object]]) -> dict[str, str]:

@@ -6,6 +6,7 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from ai_memory.stores.postgres.connection import OURS
+from ai_memory.stores.served import ExchangeRoom
 from ai_memory.stores.values import Room
 
 if TYPE_CHECKING:
@@ -26,7 +27,18 @@ STAGED = "SELECT count(*) FROM embedding_staged"
 KEPT = "SELECT coalesce(sum(kept_rows), 0)::bigint, coalesce(sum(kept_bytes), 0)::bigint FROM reembed_run"
 VACUUM = "VACUUM (FULL) {schema}.{table}"
 LARGEST_LOG = "SELECT pg_size_bytes(current_setting('max_wal_size'))"
-PAGE = 8_192
+PAGE, USED = 8_192, 8_150
+"""Bytes of a page, and those of it that hold rows."""
+MEMORIES = """
+    SELECT pg_relation_size(to_regclass('memories')), pg_size_bytes(current_setting('maintenance_work_mem')),
+        current_setting('max_parallel_maintenance_workers')::integer > 0, EXISTS (
+            SELECT 1 FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid JOIN pg_am AS m ON m.oid = c.relam
+            WHERE i.indrelid = to_regclass('memories') AND m.amname = 'hnsw'
+        )
+"""
+INDEXED, BUILT = 300, 720
+"""Bytes of a row beside its vector in an HNSW index of pgvector, and while it is built (0.8.6, m = 16, 2026-11-27)."""
+MOVED_AT_ONCE = 1_000
 
 
 def free(store: Store) -> int:
@@ -46,6 +58,22 @@ def give_back(db: Connection) -> int:
     for table in TABLES:
         db.run(VACUUM.format(schema=OURS, table=table))
     return before - int(db.value(WHOLE, {"tables": list(TABLES)}))
+
+
+def of_exchange(store: Store, dim: int, rows: int) -> ExchangeRoom:
+    """Return what it takes to move so many vectors of a width to columns beside the memories', and to index them."""
+    heap, limit, workers, indexed = store.db.execute(MEMORIES)[0]
+    vector = 4 * dim
+    index = ceil(rows / max(USED // (vector + INDEXED), 1)) * PAGE if indexed else 0
+    return ExchangeRoom(
+        # Each memory is written anew with it, and what it was stays until it is vacuumed.
+        columns=int(heap) + rows * vector,
+        index=index,
+        log=log_room(store, rows, at_once=MOVED_AT_ONCE, row_bytes=vector) + index,
+        memory=rows * (vector + BUILT) if indexed else 0,
+        memory_limit=int(limit),
+        workers=bool(workers),
+    )
 
 
 def log_room(store: Store, rows: int, *, at_once: int, row_bytes: int) -> int:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ai_memory.stores.memory_values import Match, StoredVector, Text
 from ai_memory.stores.postgres.names import storable, those_storable
+from ai_memory.stores.postgres.nearest import nearest
 from ai_memory.stores.postgres.scopes import within
 from ai_memory.stores.postgres.transactions import streamed
 from ai_memory.stores.postgres.vector_pages import vector_pages
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from ai_memory.stores.memory_values import VectorPage
     from ai_memory.stores.postgres.base import Store
     from ai_memory.stores.postgres.connection import Row
+    from ai_memory.vectors.target import Vectors
 
 # Each word of a query is text and no syntax; any of them is enough.
 ANY_WORD = """(
@@ -85,6 +87,18 @@ class Search:
     def vectors(self, namespace: str | None, *, substrate: bool = True) -> Iterator[VectorPage]:
         """See the port."""
         return vector_pages(self.store, namespace, substrate=substrate)
+
+    def nearest(
+        self,
+        queries: Mapping[str, Vectors],
+        namespace: str | None,
+        *,
+        substrate: bool = True,
+        limit: int,
+        also: Collection[int] = (),
+    ) -> VectorPage | None:
+        """See the port."""
+        return nearest(self.store, queries, namespace, substrate=substrate, limit=limit, also=also)
 
     def vector(self, row_number: int) -> StoredVector:
         """See the port."""

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from ai_memory.stores.postgres import base, indexes, rehearsal, runs, transactions
+from ai_memory.stores.postgres import base, indexes, rehearsal, replication, runs, transactions
 from ai_memory.stores.postgres.port_runs import (
     OperatorReader,
     OperatorWriter,
@@ -17,11 +17,11 @@ from ai_memory.stores.postgres.port_runs import (
     RunReader,
     RunWriter,
 )
+from ai_memory.stores.postgres.port_staged import StagingWriter
 from ai_memory.stores.postgres.port_undo import UndoWriter
 from ai_memory.stores.postgres.port_vectors import (
     MemoryReader,
     Snapshot,
-    StagingWriter,
     TargetReader,
     TargetWriter,
     VectorWriter,
@@ -163,3 +163,7 @@ class Structure:
     def index(self, run: Run) -> None:
         """See the port."""
         indexes.make_beside(self.store, run)
+
+    def replicated(self) -> tuple[int, int] | None:
+        """See the port."""
+        return replication.replicated(self.store.db)

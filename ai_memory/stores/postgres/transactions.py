@@ -128,7 +128,9 @@ def _commit(db: Connection) -> None:
         db.end("COMMIT")
     except NotFinished as error:
         # A wait that was ended leaves no trace; whoever writes asks whether it is there.
-        raise StorageFailed(error.what, tip=error.tip) from error
+        doubt = StorageFailed(error.what, tip=error.tip)
+        doubt.exit_code, doubt.reason = error.exit_code, error.reason
+        raise doubt from error
     db.writing = False
 
 

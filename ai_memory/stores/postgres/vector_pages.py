@@ -37,10 +37,11 @@ def vector_pages(store: Store, namespace: str | None, *, substrate: bool) -> Ite
     found = streamed(store.db, sql, names)
     rows = ((number, form.blob(sent), *rest) for number, sent, *rest in found)
     while page := list(islice(rows, PAGE_ROWS)):
-        yield _page(page)
+        yield page_of(page)
 
 
-def _page(rows: Sequence[Row]) -> VectorPage:
+def page_of(rows: Sequence[Row]) -> VectorPage:
+    """Return the vectors of rows: number, BLOB, declared width, stamp, recorded space, and recorded head."""
     present = [row for row in rows if row[1] is not None]
     groups: list[VectorGroup] = []
     malformed: list[npt.NDArray[np.int64]] = [np.zeros(0, dtype=np.int64)]

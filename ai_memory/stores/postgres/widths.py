@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ai_memory.errors import SchemaRefused
+from ai_memory.errors import OperatorNeeded, SchemaRefused
 from ai_memory.stores.postgres import beside, exchange, obstacles
 from ai_memory.stores.postgres.which_rows import ACTIVE_TARGET
 
@@ -35,8 +35,6 @@ OWN = Columns("", beside.RECORDS)
 BESIDE = Columns(beside.NEXT, beside.BESIDE)
 TRIED = Columns("", beside.RECORDS, "m.embedding")
 """For a rehearsal of vectors for which no columns are laid yet: whether the database lets a row be written at all."""
-
-
 SERVED = Columns("", "")
 """None: vectors of a target that is served stand with what is staged, until columns are laid for them."""
 
@@ -47,35 +45,56 @@ def columns_for(transaction: Transaction, target: Fingerprint) -> Columns:
     Raises:
         SchemaRefused: the memories take vectors of another width, and no columns for these stand beside.
     """
-    if not obstacles.is_another_width(transaction, target):
-        return OWN
-    if exchange.is_filled_for(transaction, target):
-        return BESIDE
-    if transaction.rehearsing:
+    found = _place(transaction, target)
+    if transaction.rehearsing and found in (None, SERVED):
         return TRIED
-    if transaction.db.value(ACTIVE_TARGET) == target.id:
-        return SERVED
-    raise _takes_another(transaction, target)
+    if found is None:
+        raise _takes_another(transaction, target.dim)
+    return found
 
 
-def require_width(store: Store, target: Fingerprint, *, staged: bool, begun: bool = False) -> None:
-    """Check that the memories take the vectors of a target, or that those of a `staged` run can be made to fit.
+def require_place(store: Store, target: Fingerprint) -> None:
+    """Check that vectors of a target have a place where they are written.
+
+    Raises:
+        SchemaRefused: see `columns_for`.
+    """
+    if _place(store, target) is None:
+        raise _takes_another(store, target.dim)
+
+
+def require_fit(store: Store, dim: int, *, staged: bool, begun: bool = False) -> None:
+    """Check that the memories take vectors of a width, or that those of a `staged` run can be made to fit.
 
     `begun`: the run is there already.
 
     Raises:
-        SchemaRefused: they take another width.
+        SchemaRefused: they take another width, or cannot be brought to that one.
         OperatorNeeded: see `obstacles.require_none`.
     """
-    if obstacles.is_another_width(store, target):
+    if obstacles.is_another_width(store, dim):
         if not staged:
-            raise _takes_another(store, target, give_up="ai-memory reembed cancel; then: " if begun else "")
-        obstacles.require_none(store, target)
+            raise _takes_another(store, dim, give_up="ai-memory reembed cancel; then: " if begun else "")
+        obstacles.require_none(store, dim)
 
 
-def _takes_another(store: Store, target: Fingerprint, *, give_up: str = "") -> SchemaRefused:
-    width = obstacles.width(store)
+def _place(store: Store, target: Fingerprint) -> Columns | None:
+    if not obstacles.is_another_width(store, target.dim):
+        return OWN
+    if exchange.is_filled_for(store, target):
+        return BESIDE
+    return SERVED if store.db.value(ACTIVE_TARGET) == target.id else None
+
+
+def _takes_another(store: Store, dim: int, *, give_up: str = "") -> SchemaRefused:
+    tip = f"Change its width with vectors beside it, while search goes on: {give_up}ai-memory reembed --staged"
+    try:
+        obstacles.require_none(store, dim)
+    except (OperatorNeeded, SchemaRefused) as obstacle:
+        # A staged run would be refused by that.
+        tip = obstacle.line()
     return SchemaRefused(
-        f"{store.name}: memories.embedding takes vectors of {width} numbers, and the target's have {target.dim}.",
-        tip=f"Change its width with vectors beside it, while search goes on: {give_up}ai-memory reembed --staged",
+        f"{store.name}: memories.embedding takes vectors of {obstacles.width(store)} numbers, "
+        f"and the target's have {dim}.",
+        tip=tip,
     )

@@ -184,6 +184,18 @@ class StagedReader:
     def exchange(self) -> None:
         """See the port; a file's rows take vectors of any width."""
 
+    def fixed_width(self) -> None:
+        """See `exchange`."""
+
+    def exchange_room(self, dim: int, rows: int) -> None:
+        """See `exchange`."""
+
+    def require_fit(self, dim: int, *, staged: bool) -> None:
+        """See `exchange`."""
+
+    def require_place(self, target: Fingerprint) -> None:
+        """See `exchange`."""
+
     def active(self) -> Active | None:
         """See the port."""
         found = staged.active(self.store)

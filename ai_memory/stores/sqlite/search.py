@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ai_memory.stores.memory_values import VectorPage
     from ai_memory.stores.sqlite.base import Store
     from ai_memory.stores.sqlite.connection import Binding, Row
+    from ai_memory.vectors.target import Vectors
 
 # Not `rank`: a file may have told FTS5 to rank by something else, a text even.
 MATCHES = """
@@ -96,6 +97,17 @@ class Search:
         from ai_memory.stores.sqlite.vector_pages import vector_pages
 
         return vector_pages(self.store, namespace, substrate=substrate)
+
+    def nearest(
+        self,
+        queries: Mapping[str, Vectors],
+        namespace: str | None,
+        *,
+        substrate: bool = True,
+        limit: int,
+        also: Collection[int] = (),
+    ) -> None:
+        """See the port: a file has no such index."""
 
     def vector(self, row_number: int) -> StoredVector:
         """See the port."""

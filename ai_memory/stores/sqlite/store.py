@@ -164,3 +164,6 @@ class Structure:
 
     def index(self, run: Run) -> None:
         """See the port; a file has no index of vectors."""
+
+    def replicated(self) -> None:
+        """See the port; a file has no replicas."""

@@ -189,6 +189,15 @@ def test_a_run_switches_by_itself_once_it_is_ready(cli: Cli) -> None:
 
 
 @pytest.mark.usefixtures("old_model")
+def test_a_run_that_switches_by_itself_tells_both_in_one_object(cli: Cli) -> None:
+    with another():
+        ran = cli("--json", "reembed", "--staged", "--auto-switch")
+
+    assert (ran.code, ran.json["state"], ran.json["switched"]) == (0, "done", True)
+    assert (ran.json["run"]["state"], ran.json["run"]["reembedded"]) == ("ready", 10)
+
+
+@pytest.mark.usefixtures("old_model")
 def test_a_start_that_switches_by_itself_does_so_where_the_run_is_ready_already(cli: Cli) -> None:
     with another():
         assert cli("reembed", "--staged").code == 0
@@ -246,6 +255,17 @@ def test_switch_back_before_anything_is_moved_leaves_no_run(cli: Cli, db: Path) 
         assert (back.code, back.json["state"]) == (0, "cancelled")
         assert cli("reembed", "--resume", "--or-start").code == 12
     assert files.execute(db, "SELECT count(*) FROM embedding_staged") == [(0,)]
+
+
+@pytest.mark.usefixtures("old_model")
+def test_switch_back_typed_twice_names_a_command_that_can_be_typed(cli: Cli) -> None:
+    with another():
+        assert cli("reembed", "--staged", "--auto-switch").code == 0
+        assert cli("reembed", "switch", "--back").code == 0
+        again = cli("reembed", "switch", "--back")
+
+    assert (again.code, "is undone already" in again.out) == (0, True)
+    assert "To undo an earlier one, too: ai-memory reembed rollback --run N" in kept_words(again.out)
 
 
 @pytest.mark.usefixtures("old_model")

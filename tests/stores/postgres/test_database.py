@@ -23,6 +23,7 @@ from tests.stores.conformance import EMBEDDER, HOLDER, IDS, NOW_MS, begin, enter
 from tests.support import postgres_shapes
 from tests.support.command import wait_for
 from tests.support.fakes import HashEmbedder
+from tests.support.postgres_proxy import between
 from tests.support.postgres_server import Server
 
 THEIRS = """
@@ -46,6 +47,16 @@ def rows(url: str, sql: str) -> list[tuple[object, ...]]:
 @pytest.fixture
 def url(postgres: Server) -> str:
     return postgres.fresh(*postgres_shapes.statements(), *postgres_shapes.memories(len(IDS)))
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_a_connection_that_is_lost_while_it_writes_is_no_fault_of_a_disk(url: str, *, answered: bool) -> None:
+    with between(url, answered=answered) as (address, lose), Database(address).write(now_ms=NOW_MS) as store:
+        lose()
+        with pytest.raises(StorageFailed, match="was lost") as ended, store.transaction() as transaction:
+            transaction.operator.unpause()
+
+    assert ended.value.exit_code == NotFinished.exit_code
 
 
 @pytest.mark.parametrize("version", postgres_shapes.VERSIONS)
