@@ -18,7 +18,10 @@ TARGET = HashEmbedder(model="first").target
 
 
 class Odd(HashEmbedder):
-    """Ends its process over a DEADLY text, answers a HELD one only once `folder` has the file "go", a SLOW one late."""
+    """Ends its process over a DEADLY text, answers a HELD one only once `folder` has the file "go", a SLOW one late.
+
+    Its vectors are those of other weights as soon as `drift` says so of its process.
+    """
 
     folder = Path()
 
@@ -37,7 +40,14 @@ class Odd(HashEmbedder):
                 hold(self.folder)
             if SLOW in text:
                 time.sleep(SLOW_S)
+        if (self.folder / f"drifted-{os.getpid()}").exists():
+            return HashEmbedder(model="others").embed_documents(texts)
         return HashEmbedder.embed_documents(self, texts)
+
+
+def drift(folder: Path, pid: int) -> None:
+    """Have the model in one process give the vectors of other weights from now on, as a broken machine may."""
+    (folder / f"drifted-{pid}").touch()
 
 
 def hold(folder: Path) -> None:
