@@ -5,21 +5,24 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ai_memory.embed.awaited import Awaited
-from ai_memory.embed.pools.channel import Begin
+from ai_memory.embed.pools.channel import Answer, Begin
 from ai_memory.embed.pools.local import processes
+from ai_memory.embed.pools.places import Place, Places
 from ai_memory.embed.pools.spread import SpreadEmbedder
 from ai_memory.embed.pools.spread_pool import SpreadPool
 from ai_memory.embed.pools.straggling import KNOWN, LEAST_S, TIMES, Pace
+from ai_memory.embed.pools.worker import Ended
 from ai_memory.embed.port import Outcasts, ResilientEmbedder
 from ai_memory.errors import TargetChanged, TransientFailure
 from ai_memory.vectors.target import Vectors
@@ -147,6 +150,52 @@ def test_a_restarted_worker_of_other_weights_is_asked_for_no_text_and_the_others
     for _ in range(6):
         assert np.array_equal(crew.embedder.embed_documents(TEXTS), RIGHT)
     assert crew.put_out() == 1
+
+
+class NoRoom:
+    """A worker for which there is no room; a `Worker`."""
+
+    how = "as there was no room"
+
+    def loaded(self) -> Ended:
+        return Ended(self.how, blames=False, no_room=True)
+
+    def ask(self, texts: tuple[str, ...], *, query: bool = False) -> Future[Answer | Ended]:
+        raise AssertionError((texts, query))
+
+    def hang_up(self) -> None:
+        """It never began."""
+
+    close = hang_up
+
+
+def test_a_worker_for_which_there_is_no_room_is_done_without_and_the_capacity_is_less(tmp_path: Path) -> None:
+    crew = Crew(tmp_path)
+    start, tried = crew.embedder._crew.start, count()
+    crew.embedder._crew = replace(crew.embedder._crew, start=lambda: start() if next(tried) else NoRoom())
+    with closing(SpreadPool(patient(crew.embedder), judged, crew.embedder)) as pool:
+        assert crew.embedder.places.all_open == 3
+        with pytest.raises(TransientFailure, match="ended as there was no room while it loaded the model"):
+            crew.embedder.embed_documents(TEXTS)
+        assert crew.embedder.places.all_open == 2
+        assert len(pool.witness(WITNESS_TEXTS)) == 2
+        with crew.embedder.only(0):
+            # It has nothing to answer for.
+            assert np.array_equal(crew.embedder.embed_documents(TEXTS), RIGHT)
+        for _ in range(6):
+            assert np.array_equal(crew.embedder.embed_documents(TEXTS), RIGHT)
+
+
+def test_a_place_that_was_shut_for_a_time_is_given_out_again_later() -> None:
+    now = 0.0
+    places = Places(2, 3, clock=lambda: now)
+    places.shut(0, seconds=5)
+    assert (places.open, places.all_open, places.take(only=0)) == ([1], 3, None)
+    now = 6.0
+    assert (places.open, places.take(only=0)) == ([0, 1], Place(0))
+    places.shut(0)
+    places.shut(1)
+    assert (places.open, places.take(), places.spare(beside=1)) == ([], None, None)
 
 
 def test_where_the_last_worker_comes_back_with_other_weights_that_is_an_error(tmp_path: Path) -> None:

@@ -7,6 +7,9 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import Lock
+
+import numpy as np
 
 from ai_memory.errors import EmbedderInitFailed
 from ai_memory.vectors.target import Target, Vectors
@@ -76,3 +79,23 @@ def unloadable(tell: Callable[[str], None]) -> Odd:
     """Refuse as a model does whose files are not whole."""
     del tell
     raise EmbedderInitFailed("the model is not whole.", tip="Get it again.")
+
+
+class Timed(HashEmbedder):
+    """Takes so many seconds for a call, one after the other, and computes nothing: to measure all beside it."""
+
+    seconds = 0.0
+    turn = Lock()
+
+    def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        with self.turn:
+            time.sleep(self.seconds)
+        return np.ones((len(texts), self.dim), dtype=np.float32)
+
+
+def timed_model(seconds: float, dim: int, tell: Callable[[str], None]) -> Timed:
+    """Make a model that takes so many seconds for a call."""
+    del tell
+    made = Timed(dim=dim)
+    made.seconds = seconds
+    return made

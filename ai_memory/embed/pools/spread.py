@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from ai_memory.embed.pools.crew import Crew
     from ai_memory.vectors.target import Target, Vectors
 
+LOOKS_AGAIN_S = 300.0
+"""Seconds after which a worker that had no room is started again. A choice of 2026-11-27, not measured."""
 _ONLY: ContextVar[int | None] = ContextVar("only", default=None)
 
 
@@ -174,12 +176,15 @@ class SpreadEmbedder:
             self._costs.came_late(answer.usage)
 
     def _place(self, *, alone: bool, only: int | None) -> Place:
-        if place := self.places.take(alone=alone, only=only):
+        """Take a place; where the `only` worker is gone, which has nothing to answer for then, one of another."""
+        out = self._running if only is None else [self._running[only]]
+        if all(each.other_weights for each in out):
+            raise self._other_weights()
+        if place := self.places.take(alone=alone, only=only) or self.places.take(alone=alone):
             return place
-        several = self._crew.words.several
-        if only is None and not all(each.other_weights for each in self._running):
-            raise TransientFailure(f"none of the {several} that embed is there.", tip="Run the same command again.")
-        raise self._other_weights()
+        raise TransientFailure(
+            f"none of the {self._crew.words.several} that embed is there.", tip="Run the same command again."
+        )
 
     def _sent(self, texts: tuple[str, ...], place: Place, *, query: bool) -> Future[Answer | Ended]:
         """Send a question to a worker, whose place is given back with its answer."""
@@ -220,6 +225,8 @@ class SpreadEmbedder:
         with running.lock:
             if running.other_weights:
                 raise self._asked_no_more()
+            if running.number not in self.places.open:
+                raise TransientFailure(f"a {self._crew.words.one} that embeds found no room.")
             if running.worker and not running.worker.how:
                 return running.worker
             if running.worker:
@@ -240,6 +247,9 @@ class SpreadEmbedder:
         words = self._crew.words
         if isinstance(loaded, Ended):
             self._awaited.require()
+            if loaded.no_room:
+                # The others take its calls; whether there is room again is seen later.
+                self.places.shut(running.number, seconds=LOOKS_AGAIN_S)
             raise TransientFailure(
                 f"a {words.one} ended {loaded.how} while it loaded the model.", tip=words.short_of_memory, in_doubt=True
             )

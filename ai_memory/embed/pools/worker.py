@@ -14,12 +14,14 @@ from ai_memory.embed.pools.channel import LOADING, Answer, Computed, Failed, Loa
 class Ended:
     """The worker ended before it answered; `how` is for people.
 
-    `sent` says that it may have had the question, `blames` that the question may be what ended it.
+    `sent` says that it may have had the question, `blames` that the question may be what ended it. One that had
+    `no_room` never began: another may find room later.
     """
 
     how: str
     sent: bool = True
     blames: bool = True
+    no_room: bool = False
 
 
 class Worker(Protocol):
@@ -83,10 +85,10 @@ class Questions:
         if waiting:
             waiting.set_result(message)
 
-    def end(self, how: str, *, blames: bool = True) -> None:
+    def end(self, how: str, *, blames: bool = True, no_room: bool = False) -> None:
         """Answer all that is open with the worker's end, and what will be asked, too. A second call does nothing."""
         with self._lock:
             self.how = self.how or how
             left, self._open = self._open, {}
         for each in left.values():
-            each.set_result(Ended(how, blames=blames))
+            each.set_result(Ended(how, blames=blames, no_room=no_room))

@@ -112,8 +112,8 @@ class Bridge:
                 self._actors[worker].came(pickle.loads(answer))  # noqa: S301 - our own actor's
             case Failing(worker, number, bug):
                 self._actors[worker].came(Failed(number, bug=bug))
-            case Left(worker, how, blames):
-                self._actors[worker].end(how, blames=blames)
+            case Left(worker, how, blames, no_room):
+                self._actors[worker].end(how, blames=blames, no_room=no_room)
 
 
 class RayWorker:
@@ -150,9 +150,9 @@ class RayWorker:
         """Take an answer."""
         self._questions.answered(answer)
 
-    def end(self, how: str, *, blames: bool = True) -> None:
-        """Record that it ended."""
-        self._questions.end(how, blames=blames)
+    def end(self, how: str, *, blames: bool = True, no_room: bool = False) -> None:
+        """Record that it ended; see `Ended`."""
+        self._questions.end(how, blames=blames, no_room=no_room)
 
     def hang_up(self) -> None:
         """Have it end."""

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
     from ai_memory.embed.pools.ray.messages import RayMessage
 
-PLACED_S = 120.0
-"""Seconds that a cluster has to find a place for an actor. A choice of 2026-11-27, not measured."""
+PLACED_S = 60.0
+"""Seconds that a cluster has to find room for an actor. A choice of 2026-11-27, not measured."""
 LOOKS_S = 1.0
 """Seconds between two looks at whether Ray is still there."""
 ANSWERS_S = 10.0
@@ -152,11 +152,11 @@ class _Crew:
             self.say(Left(worker, "unexpectedly"))
 
     def _not_placed(self, worker: int) -> None:
-        self._refuse(worker, f"as the cluster had no place for it within {PLACED_S:.0f} s")
+        self._refuse(worker, f"as the cluster had no room for it within {PLACED_S:.0f} s", no_room=True)
 
-    def _refuse(self, worker: int, how: str) -> None:
+    def _refuse(self, worker: int, how: str, *, no_room: bool = False) -> None:
         self.dismiss(worker)
-        self.say(Left(worker, how, blames=False))
+        self.say(Left(worker, how, blames=False, no_room=no_room))
 
 
 def _after(seconds: float, what: Callable[[], None]) -> Timer:

@@ -74,11 +74,15 @@ class Failing:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """An actor ended, or could not be started; `how` is for people. `blames`: what it was asked may be why."""
+    """An actor ended, or could not be started; `how` is for people. `blames`: what it was asked may be why.
+
+    With `no_room` the cluster had none for it.
+    """
 
     worker: int
     how: str
     blames: bool = True
+    no_room: bool = False
 
 
 @dataclass(frozen=True, slots=True)
