@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ai_memory.config import vendors
 from ai_memory.config.embedding import KEYWORD
 from ai_memory.config.file import Sourced
+from ai_memory.embed.buildable import require_cluster_allowed
 from ai_memory.embed.flow.concurrency import LimitedEmbedder
 from ai_memory.embed.flow.limiter import Unlimited
 from ai_memory.embed.flow.time_limit import TimeLimit, TimeLimitedEmbedder
 from ai_memory.embed.pools.in_turn import InTurn
 from ai_memory.embed.pools.threads import ThreadPool
-from ai_memory.embed.port import RetryPolicy
+from ai_memory.embed.port import LOCAL_RAY, RetryPolicy
 from ai_memory.embed.stack import local, precision, remote
 from ai_memory.embed.stack.chain import chained
 from ai_memory.embed.stack.engines import engine_names, is_accelerated, make_engine, require_engine, witness_on_record
@@ -152,14 +153,16 @@ def threads(
     return ThreadPool(embedder, ask, executor=executor)
 
 
-def workplace(where: Where | None, ties: Ties) -> Workplace | None:
+def workplace(where: Where | None, settings: EmbeddingSettings, ties: Ties) -> Workplace | None:
     """Return where the workers with a local model work, None where this process alone does.
 
     Raises:
-        EmbedderInitFailed: there can be none; see `embed.pools.workplace`.
+        EmbedderInitFailed: there can be none, see `embed.pools.workplace`; or texts may not leave this machine.
     """
     if where is None:
         return None
+    if isinstance(where, str) and where != LOCAL_RAY:
+        require_cluster_allowed(settings, where)
     from ai_memory.embed.pools.workplace import workplace
 
     return workplace(where, usable_cores(), ties.awaited, ties.tell or (lambda _: None))

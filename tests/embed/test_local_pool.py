@@ -300,7 +300,7 @@ def test_each_engine_computes_the_same_in_a_process_on_its_share_of_the_cores(ti
     settings = resolve(Table(values={"embeddings": table}), {})
     with closing(assemble(settings, Terms(ONE_ATTEMPT))) as own:
         expected = own.embed_documents(TEXTS)
-    embedder, make = embedders(workplace(64, Ties()), settings, Terms(ONE_ATTEMPT), Ties(), embedded, NOBODY)
+    embedder, make = embedders(workplace(64, settings, Ties()), settings, Terms(ONE_ATTEMPT), Ties(), embedded, NOBODY)
     with closing(make()) as pool:
         assert np.allclose(pool.submit(TEXTS).result(timeout=240), expected, atol=1e-6)
         assert embedder.target.threads == 1

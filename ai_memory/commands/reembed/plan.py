@@ -35,7 +35,7 @@ def run_plan(
     found = planned(settings, options, console.note, ask=ask)
     for line in preflight_lines(found.preflight, doubted=False):
         console.err.line(line)
-    place = workplace(embedders, Ties(tell=console.note))
+    place = workplace(embedders, settings.embedding, Ties(tell=console.note))
     needed = needs(settings.embedding, place)
     if place:
         place.close()

@@ -230,7 +230,7 @@ def _job(
     trace = progress.note if console.verbose else None
     witness = witness_of(lambda: reading(settings.db.value))
     ties = Ties(stop.event, stop.closed, awaited, witness=witness, tell=progress.note, trace=trace)
-    place = workplace(args.embedders, ties)
+    place = workplace(args.embedders, configured, ties)
     embedder, workers = embedders(place, configured, terms, ties, partial(answer, stop=stop), OUTCASTS)
     needed, observers = needs(configured, place), to_all(Narrator(progress), observe)
     tools = Tools(clock, stop, observers, embedder=embedder, workers=workers, spending=embedder.spending)

@@ -122,6 +122,16 @@ def test_where_no_cluster_answers_one_line_says_so(command: Command) -> None:
         assert "like ray://head:10001" in refused.error
 
 
+@pytest.mark.parametrize("policy", ["deny", "loopback-only"])
+def test_where_no_text_may_leave_this_machine_no_cluster_is_asked(command: Command, policy: str) -> None:
+    there = Command(command.db, {**command.env, "AI_MEMORY_INFERENCE_EGRESS": policy})
+    for words in ([], ["--dry-run"]):
+        refused = there.run("reembed", "--embedders", "ray://127.0.0.1:1", *words)
+        assert refused.code == 3
+        forbids = f"AI_MEMORY_INFERENCE_EGRESS={policy} forbids to send texts to the cluster at ray://127.0.0.1:1."
+        assert forbids in refused.error
+
+
 @pytest.mark.parametrize("word", ["rays", "ray://", "ray://head", "ray://head:", "ray://a b:1", "0", "257", "-1", ""])
 def test_what_is_neither_a_number_nor_a_ray_is_refused(cli: Cli, db: Path, word: str) -> None:
     files.create(db, 1)
