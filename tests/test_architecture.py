@@ -102,6 +102,7 @@ LIBRARIES = (
     "matplotlib",
     "cryptography",
     "mcp",
+    "ray",
 )
 LONGEST_MODULE = 350
 SQL = re.compile(

@@ -13,6 +13,7 @@ from ai_memory.text.times import in_utc
 from ai_memory.text.window import Window, window_of
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+MOST_PROCESSES = 256
 LONGEST_DURATION = 3650 * UNITS["d"]
 """Ten years; the clocks of some systems overflow not far beyond."""
 DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -30,6 +31,19 @@ def named_path(text: str) -> Path:
     if not text.strip():
         raise argparse.ArgumentTypeError("it is empty; name a file")
     return Path(text)
+
+
+def embedders(text: str) -> int | str:
+    """Return how many processes embed, or where a Ray is whose actors do: `ray`, or an address like ray://head:10001.
+
+    Raises:
+        ArgumentTypeError: the text is neither.
+    """
+    if text == "ray" or re.fullmatch(r"ray://[^\s/?#@]+:[0-9]{1,5}", text):
+        return text
+    if re.fullmatch(r"[0-9]+", text):
+        return whole_number(1, MOST_PROCESSES)(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is neither a number, nor ray, nor an address like ray://head:10001")
 
 
 def named_database(text: str) -> Path:

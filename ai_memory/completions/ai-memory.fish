@@ -195,7 +195,7 @@ complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l max-cost -x -d 'the
 complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l max-runtime -x -d 'stop after this time, like 20m or 2h, and at most 10 s for requests in flight (exit 75)'
 complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l window -x -d 'work only from the one time to the other of each day, by the clock of this machine (exit 75)'
 complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l concurrency -x -d 'requests in flight (default: found by trial)'
-complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l embedders -x -d 'processes that load a local model, the cores divided among them (default: this one alone)'
+complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l embedders -x -d 'processes that load a local model, the cores divided among them (default: this one alone); ray: a worker for each core of this machine, by Ray; ray://HOST:PORT: of a Ray cluster'
 complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l retry-for -x -d 'how long to retry a request (120s)'
 complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l wait -x -d 'how long to wait for an endpoint that failed'
 complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l retry-quarantined -d 'try the rows in quarantine again'

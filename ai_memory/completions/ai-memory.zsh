@@ -387,7 +387,7 @@ _shtab_ai_memory_reembed_options=(
   "--max-runtime[stop after this time, like 20m or 2h, and at most 10 s for requests in flight (exit 75)]:DURATION:"
   "--window[work only from the one time to the other of each day, by the clock of this machine (exit 75)]:HH:MM-HH:MM:"
   "--concurrency[requests in flight (default\: found by trial)]:N:"
-  "--embedders[processes that load a local model, the cores divided among them (default\: this one alone)]:N:"
+  "--embedders[processes that load a local model, the cores divided among them (default\: this one alone)\; ray\: a worker for each core of this machine, by Ray\; ray\:\/\/HOST\:PORT\: of a Ray cluster]:N|ray|ray://HOST:PORT:"
   "--retry-for[how long to retry a request (120s)]:DURATION:"
   "--wait[how long to wait for an endpoint that failed]:DURATION:"
   "--retry-quarantined[try the rows in quarantine again]"

@@ -17,15 +17,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ai_memory.config import vendors
 from ai_memory.config.embedding import KEYWORD
 from ai_memory.config.file import Sourced
+from ai_memory.embed.buildable import require_cluster_allowed
 from ai_memory.embed.flow.concurrency import LimitedEmbedder
 from ai_memory.embed.flow.limiter import Unlimited
 from ai_memory.embed.flow.time_limit import TimeLimit, TimeLimitedEmbedder
 from ai_memory.embed.pools.in_turn import InTurn
 from ai_memory.embed.pools.threads import ThreadPool
-from ai_memory.embed.port import RetryPolicy
+from ai_memory.embed.port import LOCAL_RAY, RetryPolicy
 from ai_memory.embed.stack import local, precision, remote
 from ai_memory.embed.stack.chain import chained
-from ai_memory.embed.stack.engines import engine_names, is_accelerated, make_engine, require_engine
+from ai_memory.embed.stack.engines import engine_names, is_accelerated, make_engine, require_engine, witness_on_record
 from ai_memory.embed.stack.export import export
 from ai_memory.embed.terms import Terms, Ties
 from ai_memory.errors import NoEmbedder
@@ -36,9 +37,9 @@ from ai_memory.vectors.target import FLOAT32
 if TYPE_CHECKING:
     from ai_memory.config.embedding import EmbeddingSettings
     from ai_memory.embed.flow.splitting import SplittingEmbedder
-    from ai_memory.embed.pools.channel import Begin
-    from ai_memory.embed.pools.local import ProcessEmbedder
-    from ai_memory.embed.port import Embedder, Engine, Pool, ResilientEmbedder
+    from ai_memory.embed.pools.spread import SpreadEmbedder
+    from ai_memory.embed.pools.workplace import Workplace
+    from ai_memory.embed.port import Embedder, Engine, Outcasts, Pool, ResilientEmbedder, Where
     from ai_memory.embed.stack.chain import Core
     from ai_memory.embed.stack.export import Exported
     from ai_memory.embed.stack.proving import Verdict
@@ -152,85 +153,101 @@ def threads(
     return ThreadPool(embedder, ask, executor=executor)
 
 
+def workplace(where: Where | None, settings: EmbeddingSettings, ties: Ties) -> Workplace | None:
+    """Return where the workers with a local model work, None where this process alone does.
+
+    Raises:
+        EmbedderInitFailed: there can be none, see `embed.pools.workplace`; or texts may not leave this machine.
+    """
+    if where is None:
+        return None
+    if isinstance(where, str) and where != LOCAL_RAY:
+        require_cluster_allowed(settings, where)
+    from ai_memory.embed.pools.workplace import workplace
+
+    return workplace(where, usable_cores(), ties.awaited, ties.tell or (lambda _: None))
+
+
 def embedders(
-    processes: int | None,
+    place: Workplace | None,
     settings: EmbeddingSettings,
     terms: Terms,
     ties: Ties,
     ask: Callable[[ResilientEmbedder, WorkT], AnswerT],
+    outcasts: Outcasts[AnswerT],
 ) -> tuple[SplittingEmbedder, Callable[[], Pool[WorkT, AnswerT]]]:
     """Return the embedder, and what makes the pool of its workers; `ask` turns work into its answer.
 
-    A local model is loaded by so many `processes`, or in this one alone (None). None is started yet.
+    A local model is loaded by the workers of a `place`, or in this process alone (None). None is started yet. In a
+    cluster one of other weights than the others is put out, as `outcasts` says.
 
     Raises:
         NoEmbedder, EmbedderInitFailed: see `assemble`.
     """
-    if processes is None:
+    if place is None:
         embedder = assemble(settings, terms, ties)
         return embedder, partial(threads, embedder, ask)
-    from ai_memory.embed.pools.local import ProcessPool
+    from ai_memory.embed.pools.spread_pool import SpreadPool
 
     possible = _possible(settings, ties)
     core = _core(possible, terms, ties)
-    spread = _spread(possible, core, processes, ties)
+    spread = _spread(possible, core, place, ties)
     spreading = replace(core, make=partial(LimitedEmbedder, spread), concurrency=spread.concurrency)
     embedder = chained(spreading, terms, ties)
-    return embedder, partial(ProcessPool, embedder, ask, processes, spread.only)
+    return embedder, partial(SpreadPool, embedder, ask, spread, outcasts if place.ray else None)
 
 
-def _spread(settings: EmbeddingSettings, core: Core, processes: int, ties: Ties) -> ProcessEmbedder:
-    """Return the embedder that spreads its calls over processes with the core's model."""
+def _spread(settings: EmbeddingSettings, core: Core, place: Workplace, ties: Ties) -> SpreadEmbedder:
+    """Return the embedder that spreads its calls over workers with the core's model."""
     from ai_memory.embed.pools.channel import Begin
-    from ai_memory.embed.pools.local import ProcessEmbedder, Workers
+    from ai_memory.embed.pools.crew import Model
+    from ai_memory.embed.pools.spread import SpreadEmbedder
 
     def begin() -> Begin:
         witness = ties.witness(core.target) if ties.witness else None
-        return Begin(partial(in_worker, settings, threads_of_each(processes), witness), core.concurrency)
+        return Begin(partial(in_worker, settings, place.threads, witness), core.concurrency)
 
-    workers = Workers(processes, begin, core.concurrency, core.make(Unlimited(1)).max_batch)
-    return ProcessEmbedder(core.target, workers, ties.awaited, ties.tell or (lambda _: None))
+    tell, max_batch = ties.tell or (lambda _: None), core.make(Unlimited(1)).max_batch
+    model = Model(begin, core.concurrency, max_batch, partial(witness_on_record, ties, core.target))
+    return SpreadEmbedder(core.target, place.crew(model, ties.awaited, tell), ties.awaited, tell)
 
 
 def in_worker(
     settings: EmbeddingSettings, threads: int, witness: bytes | None, tell: Callable[[str], None]
 ) -> Embedder:
-    """Return the embedder of one worker process; `witness` is what the database knows of its target's."""
+    """Return the embedder of one worker; `witness` is what the database knows of its target's."""
     core = _core(settings, Terms(threads=threads), Ties(witness=lambda _: witness, tell=tell))
     return core.make(Unlimited(core.concurrency))
 
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What so many processes need: each computes on `threads`, of `cores` that there are.
+    """What so many workers need: each computes on `threads`, of `cores` that there are.
 
-    Each reads `model_bytes` of weights (0: not known here).
+    Each reads `model_bytes` of weights (0: not known here). They are processes here, or actors of a Ray, whose address
+    `ray` is.
     """
 
-    processes: int
+    workers: int
     threads: int
     cores: int
     model_bytes: int
+    ray: str = ""
 
 
-def needs(settings: EmbeddingSettings, processes: int | None) -> Needs | None:
-    """Return what so many processes need that load the configured local model; None where there are none.
+def needs(settings: EmbeddingSettings, place: Workplace | None) -> Needs | None:
+    """Return what the workers of a place need that load the configured local model; None where there are none.
 
     Raises:
         EmbedderInitFailed: it cannot be loaded.
     """
-    if processes is None:
+    if place is None:
         return None
     from ai_memory.embed.stack.model_size import model_bytes
 
     folder = local.model_place(settings)
     size = model_bytes(settings, folder) if folder else 0
-    return Needs(processes, threads_of_each(processes), usable_cores(), size)
-
-
-def threads_of_each(processes: int) -> int:
-    """Return on how many threads each of so many processes computes, at least one."""
-    return max(usable_cores() // processes, 1)
+    return Needs(place.many, place.threads, place.cores, size, place.ray)
 
 
 def in_turn(embedder: ResilientEmbedder, ask: Callable[[ResilientEmbedder, WorkT], AnswerT]) -> Pool[WorkT, AnswerT]:

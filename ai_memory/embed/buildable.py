@@ -1,4 +1,4 @@
-"""What a remote embedder cannot be built without, as far as settings tell: no key is read and nothing is asked."""
+"""What cannot be built, as far as settings tell: no key is read and nothing is asked."""
 
 from __future__ import annotations
 
@@ -20,6 +20,20 @@ def require_buildable(settings: EmbeddingSettings) -> None:
     """
     _refuse_incomplete(settings)
     _refuse_egress(settings)
+
+
+def require_cluster_allowed(settings: EmbeddingSettings, address: str) -> None:
+    """Refuse a cluster where texts may not leave this machine, also one that is reached on loopback: it has others.
+
+    Raises:
+        EmbedderInitFailed: the policy forbids it.
+    """
+    policy = settings.egress
+    if policy.value != "allow":
+        raise EmbedderInitFailed(
+            f"{policy.source}={policy.value} forbids to send texts to the cluster at {address}.",
+            tip="Use --embedders with a number, or ray, or change the policy.",
+        )
 
 
 def _refuse_incomplete(settings: EmbeddingSettings) -> None:

@@ -6,10 +6,10 @@ each embedder keeps what is said here: tests/embed/conformance.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from ai_memory.vectors.target import FLOAT32
 
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 ReadT = TypeVar("ReadT", bound=Sized)
 WorkT_contra = TypeVar("WorkT_contra", contravariant=True)
 AnswerT = TypeVar("AnswerT")
+
+
+LOCAL_RAY = "ray"
+"""A Ray of our own, on this machine alone."""
+Where = int | str
+"""Where a local model is computed: in so many processes here, by LOCAL_RAY, or by the cluster at an address."""
 
 
 class Stop(Protocol):
@@ -206,6 +212,10 @@ class Pool(Protocol[WorkT_contra, AnswerT]):
     def failure(self) -> str:
         """What a request that is retried just now came to, as far as it is seen from here; empty where none is."""
 
+    @property
+    def judges(self) -> bool:
+        """Whether workers of other weights than the others are asked no more, once they are asked for the witness."""
+
     def submit(self, work: WorkT_contra) -> Future[AnswerT]:
         """Return the answer to come of whichever worker takes `work`, its error as the future's exception.
 
@@ -227,6 +237,14 @@ class Pool(Protocol[WorkT_contra, AnswerT]):
 
         A second call does nothing.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class Outcasts(Generic[AnswerT]):
+    """What becomes of a worker whose answer to the witness `differs` from that of others: `put_out` is its answer."""
+
+    differs: Callable[[AnswerT], bool]
+    put_out: Callable[[AnswerT], AnswerT]
 
 
 @dataclass(frozen=True, slots=True)

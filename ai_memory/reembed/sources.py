@@ -105,6 +105,7 @@ class NoWorkers:
     """The workers of a sweep whose source is the row: they are asked for no text."""
 
     capacity = 1
+    judges = False
     failure = ""
 
     def submit(self, work: Question) -> Future[PageAnswer]:

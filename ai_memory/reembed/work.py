@@ -134,6 +134,7 @@ class PageAnswer:
     """What became of a page's documents, or the error that ended its requests.
 
     `asked` are the rows that got a vector when they were asked again, by id; the `differing` ones got another.
+    `put_out` says of an answer to the witness that some of the workers have other weights, and are asked no more.
     `remedy` is within what sizes to ask from now on. `usage` is what this work alone cost, `learned` what the worker
     knew at its end.
     """
@@ -145,6 +146,7 @@ class PageAnswer:
     remedy: Sizes = field(default_factory=dict)
     usage: Usage = field(default_factory=Usage)
     learned: Learned | None = None
+    put_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +154,8 @@ class Answered:
     """A page (one without rows where rows of many were asked) with what became of its documents, or the error instead.
 
     `asked` of its rows were asked again, by id, the `differing` ones got another vector. `waited` says that the answer
-    had to be waited for, `unwritable` which of the vectors the database refuses.
+    had to be waited for, `unwritable` which of the vectors the database refuses, `put_out` that some workers have other
+    weights, and are asked no more.
     """
 
     page: Page = field(default_factory=Page)
@@ -162,6 +165,7 @@ class Answered:
     differing: tuple[Embedded, ...] = ()
     waited: bool = False
     unwritable: Unwritable = None
+    put_out: bool = False
 
 
 Workers = Pool[Question, PageAnswer]

@@ -45,6 +45,10 @@ class ProcessPool(Generic[WorkT, AnswerT]):
     def failure(self) -> str:
         return ""
 
+    @property
+    def judges(self) -> bool:
+        return False
+
     def submit(self, work: WorkT) -> Future[AnswerT]:
         self._turn += 1
         return self._workers[self._turn % len(self._workers)].submit(_asked, self._ask, work)

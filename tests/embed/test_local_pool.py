@@ -17,13 +17,15 @@ import pytest
 
 from ai_memory.config.embedding import resolve
 from ai_memory.config.file import Table
-from ai_memory.embed.assemble import assemble, embedders
+from ai_memory.embed.assemble import assemble, embedders, workplace
 from ai_memory.embed.awaited import Awaited
 from ai_memory.embed.documents import embed_documents
 from ai_memory.embed.outcomes import Embedded, Refused
 from ai_memory.embed.pools.channel import Begin
-from ai_memory.embed.pools.local import ProcessEmbedder, ProcessPool, Workers
-from ai_memory.embed.port import ONE_ATTEMPT, Embedder, ResilientEmbedder, RetryPolicy
+from ai_memory.embed.pools.local import processes
+from ai_memory.embed.pools.spread import SpreadEmbedder
+from ai_memory.embed.pools.spread_pool import SpreadPool
+from ai_memory.embed.port import ONE_ATTEMPT, Embedder, Outcasts, ResilientEmbedder, RetryPolicy
 from ai_memory.embed.terms import Terms, Ties
 from ai_memory.errors import AiMemoryError, EmbedderInitFailed, TargetChanged, TransientFailure
 from ai_memory.memory.freshness import Document
@@ -50,8 +52,9 @@ class Crew:
 
     def __post_init__(self) -> None:
         begin = Begin(partial(self.model, self.folder), at_once=3)
-        workers = Workers(self.processes, lambda: begin, begin.at_once, MAX_BATCH)
-        self.embedder = ProcessEmbedder(TARGET, workers, self.awaited, self.told.append)
+        tell = self.told.append
+        crew = processes(self.processes, lambda: begin, self.awaited, tell, at_once=begin.at_once, max_batch=MAX_BATCH)
+        self.embedder = SpreadEmbedder(TARGET, crew, self.awaited, tell)
 
     def started(self) -> list[int]:
         return [int(text.removeprefix("loading in ")) for text in self.told if text.startswith("loading in ")]
@@ -225,7 +228,7 @@ def test_the_witness_is_asked_of_every_process(crew: Crew) -> None:
     def held_by(embedder: ResilientEmbedder, texts: Sequence[str]) -> Vectors:
         return embedder.embed_documents(texts)
 
-    with closing(ProcessPool(patient(crew.embedder), held_by, 2, crew.embedder.only)) as pool:
+    with closing(SpreadPool(patient(crew.embedder), held_by, crew.embedder)) as pool:
         answers = pool.witness([HELD])
         wait_for(lambda: len(crew.held()) == 2)
         crew.go()
@@ -276,11 +279,15 @@ def test_where_no_process_can_be_started_that_is_said(crew: Crew, monkeypatch: p
 
 
 def test_a_model_that_cannot_be_loaded_is_told_as_in_this_process() -> None:
-    workers = Workers(1, lambda: Begin(unloadable, 3), 3, MAX_BATCH)
-    embedder = ProcessEmbedder(HashEmbedder().target, workers, Awaited(), lambda _: None)
+    awaited, begin = Awaited(), Begin(unloadable, 3)
+    crew = processes(1, lambda: begin, awaited, lambda _: None, at_once=3, max_batch=MAX_BATCH)
+    embedder = SpreadEmbedder(HashEmbedder().target, crew, awaited, lambda _: None)
     with closing(embedder), pytest.raises(EmbedderInitFailed, match="not whole") as caught:
         embedder.embed_documents(TEXTS)
     assert caught.value.tip == "Get it again."
+
+
+NOBODY: Outcasts[Vectors] = Outcasts(lambda _: False, lambda found: found)
 
 
 def embedded(embedder: ResilientEmbedder, texts: Sequence[str]) -> Vectors:
@@ -293,7 +300,7 @@ def test_each_engine_computes_the_same_in_a_process_on_its_share_of_the_cores(ti
     settings = resolve(Table(values={"embeddings": table}), {})
     with closing(assemble(settings, Terms(ONE_ATTEMPT))) as own:
         expected = own.embed_documents(TEXTS)
-    embedder, make = embedders(64, settings, Terms(ONE_ATTEMPT), Ties(), embedded)
+    embedder, make = embedders(workplace(64, settings, Ties()), settings, Terms(ONE_ATTEMPT), Ties(), embedded, NOBODY)
     with closing(make()) as pool:
         assert np.allclose(pool.submit(TEXTS).result(timeout=240), expected, atol=1e-6)
         assert embedder.target.threads == 1

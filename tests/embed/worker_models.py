@@ -7,6 +7,9 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import Lock
+
+import numpy as np
 
 from ai_memory.errors import EmbedderInitFailed
 from ai_memory.vectors.target import Target, Vectors
@@ -18,7 +21,10 @@ TARGET = HashEmbedder(model="first").target
 
 
 class Odd(HashEmbedder):
-    """Ends its process over a DEADLY text, answers a HELD one only once `folder` has the file "go", a SLOW one late."""
+    """Ends its process over a DEADLY text, answers a HELD one only once `folder` has the file "go", a SLOW one late.
+
+    Its vectors are those of other weights as soon as `drift` says so of its process.
+    """
 
     folder = Path()
 
@@ -37,7 +43,14 @@ class Odd(HashEmbedder):
                 hold(self.folder)
             if SLOW in text:
                 time.sleep(SLOW_S)
+        if (self.folder / f"drifted-{os.getpid()}").exists():
+            return HashEmbedder(model="others").embed_documents(texts)
         return HashEmbedder.embed_documents(self, texts)
+
+
+def drift(folder: Path, pid: int) -> None:
+    """Have the model in one process give the vectors of other weights from now on, as a broken machine may."""
+    (folder / f"drifted-{pid}").touch()
 
 
 def hold(folder: Path) -> None:
@@ -66,3 +79,23 @@ def unloadable(tell: Callable[[str], None]) -> Odd:
     """Refuse as a model does whose files are not whole."""
     del tell
     raise EmbedderInitFailed("the model is not whole.", tip="Get it again.")
+
+
+class Timed(HashEmbedder):
+    """Takes so many seconds for a call, one after the other, and computes nothing: to measure all beside it."""
+
+    seconds = 0.0
+    turn = Lock()
+
+    def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        with self.turn:
+            time.sleep(self.seconds)
+        return np.ones((len(texts), self.dim), dtype=np.float32)
+
+
+def timed_model(seconds: float, dim: int, tell: Callable[[str], None]) -> Timed:
+    """Make a model that takes so many seconds for a call."""
+    del tell
+    made = Timed(dim=dim)
+    made.seconds = seconds
+    return made

@@ -415,16 +415,16 @@ MUTANTS = (
     ),
     _one(
         "a process of other weights embeds",
-        "embed.pools.local:ProcessEmbedder._require_same",
+        "embed.pools.spread:SpreadEmbedder._is_same",
         ">= SAME_COSINE",
         ">= -1",
         WORKERS,
     ),
     _one(
         "what died beside others is asked again beside others",
-        "embed.pools.local:ProcessEmbedder._asked",
-        "alone=self._deaths.suspected(texts)",
-        "alone=False",
+        "embed.pools.spread:SpreadEmbedder._answered",
+        "alone, only = self._deaths.suspected(texts),",
+        "alone, only = False,",
         WORKERS,
     ),
     _one(

@@ -71,6 +71,7 @@ class Joined:
 
     pools: Sequence[Workers]
     failure: str = ""
+    judges: bool = False
     turns: Iterator[int] = field(default_factory=count)
 
     @property

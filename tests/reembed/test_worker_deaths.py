@@ -12,7 +12,9 @@ import pytest
 
 from ai_memory.embed.awaited import Awaited
 from ai_memory.embed.pools.channel import Begin
-from ai_memory.embed.pools.local import ProcessEmbedder, ProcessPool, Workers
+from ai_memory.embed.pools.local import processes
+from ai_memory.embed.pools.spread import SpreadEmbedder
+from ai_memory.embed.pools.spread_pool import SpreadPool
 from ai_memory.embed.port import RetryPolicy
 from ai_memory.reembed.events import Spell
 from ai_memory.reembed.inspect.report import RunReport
@@ -56,9 +58,10 @@ def swept(path: Path, folder: Path, heard: Killing) -> RunReport:
         if text.startswith("loading in "):
             told.append(int(text.removeprefix("loading in ")))
 
-    processes = ProcessEmbedder(TARGET, Workers(2, lambda: begin, 3, 64), Awaited(), tell)
-    embedder = patient(processes, retry_policy=RetryPolicy(), stop=stop.event, sleep=lambda _: None)
-    workers = partial(ProcessPool, embedder, partial(answer, stop=stop), 2, processes.only)
+    awaited = Awaited()
+    spread = SpreadEmbedder(TARGET, processes(2, lambda: begin, awaited, tell, at_once=3, max_batch=64), awaited, tell)
+    embedder = patient(spread, retry_policy=RetryPolicy(), stop=stop.event, sleep=lambda _: None)
+    workers = partial(SpreadPool, embedder, partial(answer, stop=stop), spread)
     tools = Tools(Clock(), stop, Narrator(heard), embedder=embedder, workers=workers)
     return Job(database(path), Options(batch=BATCH), tools, lambda _: None).run()
 

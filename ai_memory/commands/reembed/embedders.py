@@ -1,4 +1,4 @@
-"""What is said of `--embedders N` before it begins: how many processes there would be, and what they need."""
+"""What is said of `--embedders` before it begins: how many workers there would be, what they need, who reaches them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,12 @@ from ai_memory.text.amounts import counted, size
 if TYPE_CHECKING:
     from ai_memory.config.embedding import EmbeddingSettings
     from ai_memory.embed.assemble import Needs
+
+
+RAY_BYTES = 600_000_000
+"""Of its own processes, beside the workers: resident memory of Ray 2.60 with one of them (ps, 2026-11-27)."""
+LOOPBACK = "It listens on loopback alone, and lets in who has its token, which is made for this run."
+TRUST = "Whoever reaches its ports and has its token, where it asks for one, can run programs there."
 
 
 def require_local(settings: EmbeddingSettings) -> None:
@@ -31,19 +37,34 @@ def embedders_lines(needs: Needs | None) -> list[str]:
     """Return what is said of the processes where a person decides whether to begin, nothing where there are none."""
     if needs is None:
         return []
-    several = needs.processes > 1
-    processes = counted(needs.processes, "process embeds", "processes embed")
-    threads = f"on {counted(needs.threads, 'thread')}{' each' if several else ''} of {counted(needs.cores, 'core')}"
-    lines = [f"{processes}, {threads}; the model takes {_room(needs)}."]
-    if needs.processes > needs.cores:
+    several = needs.workers > 1
+    if needs.ray:
+        workers = counted(needs.workers, "worker embeds", "workers embed")
+        where = f"at {needs.ray}" if needs.ray != "ray" else "in a Ray on this machine"
+        threads = f"{where}, on {counted(1, 'core')}{' each' if several else ''}"
+    else:
+        workers = counted(needs.workers, "process embeds", "processes embed")
+        share = f"on {counted(needs.threads, 'thread')}{' each' if several else ''}"
+        threads = f"{share} of {counted(needs.cores, 'core')}"
+    lines = [f"{workers}, {threads}; the model takes {_room(needs)}."]
+    if needs.workers > needs.cores:
         lines.append(f"More processes than the {counted(needs.cores, 'core')} here compute no more at once.")
-    return lines
+    return lines + _of_ray(needs)
+
+
+def _of_ray(needs: Needs) -> list[str]:
+    """Return what is said of a Ray: what it takes, and who can reach it."""
+    if not needs.ray:
+        return []
+    if needs.ray == "ray":
+        return [f"Ray itself takes {size(RAY_BYTES)} of memory; it is ended with the run. {LOOPBACK}"]
+    return [f"The texts of the rows go to that cluster, which listens beyond loopback. {TRUST}"]
 
 
 def _room(needs: Needs) -> str:
     if not needs.model_bytes:
         return "memory in each of them that is not known here"
-    whole = needs.processes * needs.model_bytes
+    whole = needs.workers * needs.model_bytes
     return f"{size(needs.model_bytes)} of memory in each, {size(whole)} in all, and what it computes with beside that"
 
 
@@ -51,4 +72,15 @@ def embedders_values(needs: Needs | None) -> dict[str, object]:
     """Return what the JSON object of a plan says of the processes."""
     if needs is None:
         return {"embedders": None}
-    return {"embedders": {"processes": needs.processes, "threads": needs.threads, "model_bytes": needs.model_bytes}}
+    return {
+        "embedders": {
+            "processes": needs.workers,
+            "threads": needs.threads,
+            "model_bytes": needs.model_bytes,
+            **_ray(needs),
+        }
+    }
+
+
+def _ray(needs: Needs) -> dict[str, object]:
+    return {"ray": needs.ray, "beyond_loopback": needs.ray != "ray"} if needs.ray else {}

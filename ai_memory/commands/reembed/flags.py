@@ -6,7 +6,16 @@ import argparse
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ai_memory.commands.arguments import duration, money, named_path, point_in_time, sample_size, whole_number, window
+from ai_memory.commands.arguments import (
+    duration,
+    embedders,
+    money,
+    named_path,
+    point_in_time,
+    sample_size,
+    whole_number,
+    window,
+)
 from ai_memory.commands.parser import add_global_flags, summed_up
 
 VERBS = {
@@ -147,9 +156,10 @@ def _add_limits(add: Add) -> None:
     add("--concurrency", type=whole_number(1, 256), metavar="N", help="requests in flight (default: found by trial)")
     add(
         "--embedders",
-        type=whole_number(1, 256),
-        metavar="N",
-        help="processes that load a local model, the cores divided among them (default: this one alone)",
+        type=embedders,
+        metavar="N|ray|ray://HOST:PORT",
+        help="processes that load a local model, the cores divided among them (default: this one alone); ray: a"
+        " worker for each core of this machine, by Ray; ray://HOST:PORT: of a Ray cluster",
     )
     add("--retry-for", type=duration, default=120.0, metavar="DURATION", help="how long to retry a request (120s)")
     add("--wait", type=duration, default=0.0, metavar="DURATION", help="how long to wait for an endpoint that failed")

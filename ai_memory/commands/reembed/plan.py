@@ -9,7 +9,8 @@ from ai_memory.commands.precision import tell_planned
 from ai_memory.commands.reembed.embedders import embedders_lines, embedders_values
 from ai_memory.commands.reembed.plan_lines import dry_run_lines, preflight_lines
 from ai_memory.commands.with_keys import database
-from ai_memory.embed.assemble import assemble_interactive, configured_target, needs, token_counter
+from ai_memory.embed.assemble import assemble_interactive, configured_target, needs, token_counter, workplace
+from ai_memory.embed.terms import Ties
 from ai_memory.reembed.plan.ask_target import ask_target
 from ai_memory.reembed.plan.dry_run import dry_run
 
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
     from ai_memory.show.console import Console
 
 
-def run_plan(settings: Settings, console: Console, *, options: Options, ask: bool, embedders: int | None = None) -> int:
-    """Show what a run would do, in so many processes (None: in this one), with the database opened read-only.
+def run_plan(
+    settings: Settings, console: Console, *, options: Options, ask: bool, embedders: int | str | None = None
+) -> int:
+    """Show what a run would do, by so many processes, or by a Ray, with the database opened read-only.
 
     Nothing is sent, unless it is to `ask`: then the target is asked as a run would ask it first, for as long as a
     person waits.
@@ -32,7 +35,10 @@ def run_plan(settings: Settings, console: Console, *, options: Options, ask: boo
     found = planned(settings, options, console.note, ask=ask)
     for line in preflight_lines(found.preflight, doubted=False):
         console.err.line(line)
-    needed = needs(settings.embedding, embedders)
+    place = workplace(embedders, settings.embedding, Ties(tell=console.note))
+    needed = needs(settings.embedding, place)
+    if place:
+        place.close()
     for line in embedders_lines(needed):
         console.err.line(line)
     console.result({**found.values(), **embedders_values(needed)}, *dry_run_lines(found))

@@ -205,12 +205,12 @@ def _job(
     from ai_memory.clock import SystemClock
     from ai_memory.commands.known_witness import witness_of
     from ai_memory.commands.with_keys import with_keys
-    from ai_memory.embed.assemble import embedders, needs
+    from ai_memory.embed.assemble import embedders, needs, workplace
     from ai_memory.embed.port import RetryPolicy
     from ai_memory.embed.terms import Terms, Ties
     from ai_memory.reembed.events import to_all
     from ai_memory.reembed.job import Job
-    from ai_memory.reembed.sweep.worker import answer
+    from ai_memory.reembed.sweep.worker import OUTCASTS, answer
     from ai_memory.reembed.tools import Tools
     from ai_memory.show.narrator import Narrator
     from ai_memory.show.progress import NoProgress, choose_progress
@@ -230,8 +230,9 @@ def _job(
     trace = progress.note if console.verbose else None
     witness = witness_of(lambda: reading(settings.db.value))
     ties = Ties(stop.event, stop.closed, awaited, witness=witness, tell=progress.note, trace=trace)
-    embedder, workers = embedders(args.embedders, configured, terms, ties, partial(answer, stop=stop))
-    needed, observers = needs(configured, args.embedders), to_all(Narrator(progress), observe)
+    place = workplace(args.embedders, configured, ties)
+    embedder, workers = embedders(place, configured, terms, ties, partial(answer, stop=stop), OUTCASTS)
+    needed, observers = needs(configured, place), to_all(Narrator(progress), observe)
     tools = Tools(
         clock, stop, observers, embedder=embedder, workers=workers, spending=embedder.spending, max_lag=args.max_lag
     )

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 
@@ -88,9 +88,10 @@ class Told:
 
 Answer = Computed | Loaded | Failed
 Message = Begin | Ask | Answer | Told
+MessageT = TypeVar("MessageT")
 
 
-class Channel:
+class Channel(Generic[MessageT]):
     """One end of the socket. Any thread may send, one receives."""
 
     def __init__(self, sock: socket.socket) -> None:
@@ -99,14 +100,14 @@ class Channel:
         self._stream = sock.makefile("rb")
         self._sending = Lock()
 
-    def send(self, message: Message) -> None:
+    def send(self, message: MessageT) -> None:
         """Send a message; raises OSError where the other end is gone."""
         data = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
         with self._sending:
             self._socket.sendall(_SIZE.pack(len(data)))
             self._socket.sendall(data)
 
-    def receive(self) -> Message | None:
+    def receive(self) -> MessageT | None:
         """Return the next message, None once the other end is gone, or was cut off in the middle of one."""
         try:
             head = self._stream.read(_SIZE.size)
@@ -115,7 +116,7 @@ class Channel:
             return None
         if not data or len(data) < _SIZE.unpack(head)[0]:
             return None
-        found: Message = pickle.loads(data)  # noqa: S301 - only our own process has the other end
+        found: MessageT = pickle.loads(data)  # noqa: S301 - only our own process has the other end
         return found
 
     def close(self) -> None:

@@ -19,6 +19,7 @@ class InTurn(Generic[WorkT, AnswerT]):
     """One worker, which has answered before `submit` returns."""
 
     capacity = 1
+    judges = False
 
     def __init__(self, embedder: ResilientEmbedder, ask: Callable[[ResilientEmbedder, WorkT], AnswerT]) -> None:
         """Begin with nothing asked; `ask` turns work into its answer."""

@@ -2,50 +2,93 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import inf
 from threading import Condition, Lock
 
 TWICE = 2
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """So many places of one worker that a call holds."""
+
+    worker: int
+    places: int = 1
+
+
 class Places:
     """So many places at each of several workers; any thread may ask."""
 
-    def __init__(self, workers: int, at_once: int) -> None:
+    def __init__(self, workers: int, at_once: int, *, clock: Callable[[], float] = time.monotonic) -> None:
         """Begin with all of them free."""
         self._condition = Condition()
         self._taken = [0] * workers
-        self._at_once = at_once
+        self._shut_until = [0.0] * workers
+        self._at_once, self._clock = at_once, clock
         self._waiting_alone = 0
 
-    @contextmanager
-    def one(self, *, alone: bool = False, only: int | None = None) -> Iterator[int]:
-        """Hold a place of the worker that is yielded, waiting for it; `alone`: all of its places, `only`: of that one.
+    @property
+    def open(self) -> list[int]:
+        """The workers that are given calls."""
+        now = self._clock()
+        return [number for number, until in enumerate(self._shut_until) if until <= now]
 
-        While somebody waits for all places of a worker, nobody else gets one.
+    @property
+    def all_open(self) -> int:
+        """How many places there are of workers that are given calls."""
+        return len(self.open) * self._at_once
+
+    def shut(self, worker: int, *, seconds: float = inf) -> None:
+        """Give a worker no more calls, for so many seconds; those that it has are not touched."""
+        with self._condition:
+            self._shut_until[worker] = self._clock() + seconds
+            self._condition.notify_all()
+
+    def take(self, *, alone: bool = False, only: int | None = None) -> Place | None:
+        """Take a place, waiting for it; `alone`: all of those of a worker, `only`: of that one.
+
+        None where all workers are shut, or that one. While somebody waits for all places of a worker, nobody else gets
+        one.
         """
         with self._condition:
             self._waiting_alone += alone
-            while (number := self._free(alone=alone, only=only)) is None:
-                self._condition.wait()
-            self._waiting_alone -= alone
-            places = self._at_once if alone else 1
-            self._taken[number] += places
-            self._condition.notify_all()
-        try:
-            yield number
-        finally:
-            with self._condition:
-                self._taken[number] -= places
+            try:
+                while (number := self._free(self._allowed(only), alone=alone)) is None:
+                    if not self._allowed(only):
+                        return None
+                    self._condition.wait()
+            finally:
+                self._waiting_alone -= alone
                 self._condition.notify_all()
+            return self._taken_of(number, self._at_once if alone else 1)
 
-    def _free(self, *, alone: bool, only: int | None) -> int | None:
+    def spare(self, *, beside: int) -> Place | None:
+        """Take a place of another worker than `beside`, where one is free and nobody waits for it."""
+        with self._condition:
+            number = self._free([each for each in self.open if each != beside], alone=False)
+            return None if number is None else self._taken_of(number, 1)
+
+    def give(self, place: Place) -> None:
+        """Give a place back."""
+        with self._condition:
+            self._taken[place.worker] -= place.places
+            self._condition.notify_all()
+
+    def _taken_of(self, number: int, places: int) -> Place:
+        self._taken[number] += places
+        return Place(number, places)
+
+    def _allowed(self, only: int | None) -> list[int]:
+        return [each for each in self.open if only in (None, each)]
+
+    def _free(self, workers: Sequence[int], *, alone: bool) -> int | None:
         """Return the worker with the most free places, None where there is none for such a call."""
-        if self._waiting_alone and not alone:
+        if not workers or (self._waiting_alone and not alone):
             return None
-        workers = range(len(self._taken)) if only is None else [only]
         number = min(workers, key=lambda each: self._taken[each])
         return number if self._taken[number] < (1 if alone else self._at_once) else None
 

@@ -44,6 +44,11 @@ class ThreadPool(Generic[WorkT, AnswerT]):
         """What the last request came to where that may be retried, empty where it was answered."""
         return self._embedder.meter.failure
 
+    @property
+    def judges(self) -> bool:
+        """Whether workers of other weights than the others are asked no more, once they are asked for the witness."""
+        return False
+
     def submit(self, work: WorkT) -> Future[AnswerT]:
         """Return the answer to come.
 

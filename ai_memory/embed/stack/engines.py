@@ -89,7 +89,9 @@ def make_engine(
     candidates = [Candidate(name, _made(name, settings, folder, threads)) for name in names]
     if settings.engine.value != AUTO or names == [TORCH] or folder is None:
         return candidates[0].engine
-    return AutoEngine(candidates, Knowledge(partial(_witness, ties, target), partial(Proof, folder), _teller(ties)))
+    return AutoEngine(
+        candidates, Knowledge(partial(witness_on_record, ties, target), partial(Proof, folder), _teller(ties))
+    )
 
 
 def _made(name: str, settings: EmbeddingSettings, folder: Path | None, threads: int) -> Engine[Any]:
@@ -147,7 +149,7 @@ def _teller(ties: Ties) -> Callable[[str], None]:
     return ties.tell or (lambda _: None)
 
 
-def _witness(ties: Ties, target: Target) -> Vectors | None:
+def witness_on_record(ties: Ties, target: Target) -> Vectors | None:
     """Return the vectors that a database knows of the target's witness texts."""
     kept, size = ties.witness(target) if ties.witness else None, len(WITNESS_TEXTS) * target.dim
     if not kept or len(kept) != 4 * size:

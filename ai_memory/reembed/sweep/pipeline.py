@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from ai_memory.errors import AiMemoryError
+from ai_memory.errors import AiMemoryError, TargetChanged
 from ai_memory.reembed.work import Answered, AskWitness, PageAnswer, Question, Work, Workers
 
 if TYPE_CHECKING:
@@ -35,11 +35,11 @@ def in_order(
     """Yield each of `works` with its answer, in their order.
 
     One more is begun while there is `room` beside those in flight. `works` is advanced in the caller's thread. After a
-    page that failed, or a row that got another vector, no new one is begun; those already in flight are still yielded.
-    When `stopped`, pages whose requests were not begun are dropped: they are the last ones, so that no cursor passes
-    them. A page of which rows are to be asked again `alone` is yielded when nothing else is in flight, and so is a
-    witness that did not agree: it is asked by itself then. Where the caller ends early, what is in flight is waited for
-    and settled.
+    page that failed, a row that got another vector, or workers that were put out no new one is begun; those already in
+    flight are still yielded. When `stopped`, pages whose requests were not begun are dropped: they are the last ones,
+    so that no cursor passes them. A page of which rows are to be asked again `alone` is yielded when nothing else is in
+    flight, and so is a witness that did not agree: it is asked by itself then. Where the caller ends early, what is in
+    flight is waited for and settled.
     """
     flying: deque[Flight] = deque()
     failed = False
@@ -53,11 +53,11 @@ def in_order(
                 return
             work, futures = flying[0]
             answered = _answer(work.page, futures, await_answer)
-            if work.again.alone or (isinstance(work, AskWitness) and answered.error):
+            if work.again.alone or (isinstance(work, AskWitness) and (answered.error or answered.put_out)):
                 _await_all(flying, await_answer)
             flying.popleft()
             settle_all(futures, settle)
-            failed = failed or answered.error is not None or bool(answered.differing)
+            failed = failed or answered.error is not None or answered.put_out or bool(answered.differing)
             yield work, answered
     finally:
         for _, futures in flying:
@@ -99,7 +99,8 @@ def _answer(page: Page, futures: Sequence[Future[PageAnswer]], await_answer: Awa
         await_answer(each)
     answers = [answer_of(each) for each in futures]
     found = next((each for each in answers if each.error or each.differing), answers[0])
-    return Answered(page, found.outcomes, found.error, found.asked, found.differing, waited)
+    put_out = any(each.put_out for each in answers)
+    return Answered(page, found.outcomes, found.error, found.asked, found.differing, waited, put_out=put_out)
 
 
 class Alone:
@@ -118,6 +119,16 @@ class Alone:
         answers = self._answers(begun(question, self._pool))
         return next((each for each in answers if each.differing), answers[0])
 
+    def puts_out(self, witness: AskWitness) -> bool:
+        """Ask every worker for the witness, where there are several; return whether some are asked no more by that."""
+        if not self._pool.judges:
+            return False
+        try:
+            return any(each.put_out for each in self._answered(begun(witness, self._pool)))
+        except AiMemoryError:
+            # Then it is not known, and whoever asked goes on as if none was.
+            return False
+
     def ask_each(self, questions: Sequence[Question]) -> list[PageAnswer]:
         """Return the answers to questions that are asked side by side, up to the first ones of which one differs.
 
@@ -133,6 +144,15 @@ class Alone:
         return answers
 
     def _answers(self, futures: Sequence[Future[PageAnswer]]) -> list[PageAnswer]:
+        answers = self._answered(futures)
+        if any(each.put_out for each in answers):
+            raise TargetChanged(
+                "A worker had other weights, which was found out while something else was in doubt.",
+                tip="Run the same command again with --resume: that worker is asked no more once it is found out.",
+            )
+        return answers
+
+    def _answered(self, futures: Sequence[Future[PageAnswer]]) -> list[PageAnswer]:
         try:
             for future in futures:
                 self._heartbeat.await_answer(future)

@@ -77,6 +77,11 @@ class TimedWorkers:
         """What the last request came to, empty where it was answered."""
         return self._inner.failure
 
+    @property
+    def judges(self) -> bool:
+        """Whether workers of other weights than the others are asked no more, once they are asked for the witness."""
+        return self._inner.judges
+
     def submit(self, work: Question) -> Future[PageAnswer]:
         """Ask one of the workers."""
         with self._watch.taking(AWAITING):

@@ -49,6 +49,8 @@ class Sweep:
     def over(self, walk: Walk, budget: Budget) -> bool:
         """Sweep over one walk; return False where the endpoint lied, and is asked in another way from now on.
 
+        So, too, where workers of other weights did, which are asked no more.
+
         Raises:
             OperatorNeeded, NotFinished: the run is no longer ours.
             EmbedError: the endpoint failed beyond retry; what was committed stays.
@@ -57,14 +59,17 @@ class Sweep:
         """
         failure: BaseException | None = None
         lie: Answered | None = None
+        outcasts = False
         guard, self._halted = self._guard, False
         self.left.clear()
         self._watch.begin()
         with closing(self._answers(guard.works(walk.pages(), budget), budget)) as answers:
             for work, unchecked in answers:
-                answered = guard.checked(work, unchecked)
-                if answered.differing or lie:
-                    lie = lie or answered
+                # What comes once workers were put out is not looked at: they may have computed it.
+                answered = unchecked if outcasts else guard.checked(work, unchecked)
+                outcasts = outcasts or answered.put_out
+                if outcasts or answered.differing or lie:
+                    lie = lie or (answered if not outcasts and answered.differing else None)
                     walk.drop(work.page)
                 elif isinstance(work, AskWitness):
                     # After a page that failed, the witness only tells more if it differs.
@@ -75,18 +80,30 @@ class Sweep:
                 else:
                     # After a page that failed the cursor must stay; the vectors paid for are kept all the same.
                     self._write(work, answered, walk, {} if failure else answered.page.steps)
-                self._halted = bool(failure or lie)
-        if not failure and not lie and not self._tools.stop.requested():
+                self._halted = bool(failure or lie or outcasts)
+        if not failure and not lie and not outcasts and not self._tools.stop.requested():
             lie = guard.end_of_pass()
-        if lie:
+        if doubted := outcasts or lie is not None:
             written = self._committer.standing
-            taken = guard.take_back(lie, in_flight=self._window.pages * self._texts_a_page)
-            if not failure:
-                guard.mend(lie, taken_back=taken)
+            self._take_back(lie, mend=not failure)
             budget.give_back(written - self._committer.standing)
         if failure:
             raise failure
-        return lie is None
+        return not doubted
+
+    def _take_back(self, lie: Answered | None, *, mend: bool) -> None:
+        """Make stale again what is in doubt by a lie, or by workers that were put out (None); find a way around a lie.
+
+        Raises:
+            AiMemoryError: there is none.
+        """
+        guard = self._guard
+        if lie is None or guard.puts_out():
+            guard.take_back_of_outcasts(lie)
+            return
+        taken = guard.take_back(lie, in_flight=self._window.pages * self._texts_a_page)
+        if mend:
+            guard.mend(lie, taken_back=taken)
 
     def _answers(self, works: Iterator[Work], budget: Budget) -> Generator[tuple[Work, Answered]]:
         return in_order(

@@ -77,6 +77,7 @@ class WitnessGuard:
         self._asking.answered(work)
         answered = replace(answered, asked=self._trail.first_asked(answered.asked))
         if isinstance(work, AskWitness):
+            # What is left of the workers agrees, or it would be an error.
             return self._witness_by_itself() if isinstance(answered.error, TargetChanged) else answered
         if answered.error or answered.differing:
             return answered
@@ -137,6 +138,19 @@ class WitnessGuard:
         if taken:
             self._tools.observe(RowsTakenBack(taken))
         return taken
+
+    def puts_out(self) -> bool:
+        """Return whether workers of other weights are the reason why rows differ, which are asked no more then."""
+        return self._alone.puts_out(self._asking.witness(self._committer.target))
+
+    def take_back_of_outcasts(self, lie: Answered | None) -> None:
+        """Make stale again what was written since the witness agreed: workers of other weights may have computed it.
+
+        Where they were found out by a `lie`, the rows that differed, too.
+        """
+        ids = self._trail.doubtful(lie.differing if lie else (), earlier=bool(lie), other_weights=True)
+        if taken := self._committer.take_back(sorted(ids)):
+            self._tools.observe(RowsTakenBack(taken))
 
     def mend(self, lie: Answered, *, taken_back: int) -> None:
         """Ask the endpoint in another way from now on, once so many rows were `taken_back`.

@@ -8,7 +8,8 @@ from random import Random
 from typing import TYPE_CHECKING, assert_never
 
 from ai_memory.embed.documents import embed_documents
-from ai_memory.errors import AiMemoryError
+from ai_memory.embed.port import Outcasts
+from ai_memory.errors import AiMemoryError, TargetChanged
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.sweep.asked_again import ask_again, ask_witness, not_as_before
 from ai_memory.reembed.sweep.remedy import find_remedy
@@ -23,6 +24,18 @@ if TYPE_CHECKING:
 def answer(embedder: ResilientEmbedder, question: Question, stop: Stop | None = None) -> PageAnswer:
     """Return the answer to a question, whatever happens; `stop` ends the waits of `embedder` (None: nothing does)."""
     return Worker(embedder, stop or Stop()).do(question)
+
+
+def _has_other_weights(found: PageAnswer) -> bool:
+    return isinstance(found.error, TargetChanged)
+
+
+def _put_out(found: PageAnswer) -> PageAnswer:
+    return replace(found, error=None, put_out=True)
+
+
+OUTCASTS = Outcasts(_has_other_weights, _put_out)
+"""What becomes of one of several workers that has other weights than the others."""
 
 
 class Worker:

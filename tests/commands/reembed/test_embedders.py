@@ -7,42 +7,17 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.commands.conftest import Cli
+from tests.commands.reembed.conftest import ROWS
 from tests.support import files
 from tests.support.command import Answer, Command, answer, kill, remote, wait_for
 from tests.support.fake_endpoint import FakeEndpoint
 
-ROWS = 240
-WORDS = "Database migrations must survive power cuts, retries, impatient operators and processes that are killed. "
-
 pytestmark = pytest.mark.real_model
-
-
-@pytest.fixture
-def model(minilm_onnx: Path, tmp_path: Path) -> Path:
-    """A copy of the model that a test may change."""
-    folder = tmp_path / "model"
-    shutil.copytree(minilm_onnx, folder, symlinks=True)
-    return folder
-
-
-@pytest.fixture
-def command(model: Path, tmp_path: Path) -> Iterator[Command]:
-    """The command on a database whose rows take the model some seconds."""
-    config = tmp_path / "config" / "ai-memory" / "config.toml"
-    config.parent.mkdir(parents=True)
-    named = f'model = "all-MiniLM-L6-v2"\nmodel_path = "{model}"'
-    config.write_text(f'[embeddings]\nbackend = "local"\nengine = "onnx"\n{named}\n', "utf-8")
-    db = files.create(tmp_path / "m.db", ROWS)
-    files.execute(db, f"UPDATE memories SET content = content || ' {WORDS * 3}'")
-    made = Command(db, {"XDG_CONFIG_HOME": str(tmp_path / "config"), "XDG_CACHE_HOME": str(tmp_path / "cache")})
-    yield made
-    made.end()
 
 
 def started(command: Command, *words: str) -> subprocess.Popen[str]:

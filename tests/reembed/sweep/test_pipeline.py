@@ -28,6 +28,7 @@ class Asking:
     executor: Executor
     capacity: int = 1
     failure: str = ""
+    judges: bool = False
 
     def submit(self, work: Question) -> Future[PageAnswer]:
         assert isinstance(work, EmbedPage)

@@ -1,0 +1,68 @@
+"""A Ray cluster of one machine that others may connect to, as `ray start` makes one, but on loopback alone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.conftest import ROOT
+from tests.support.command import wait_for
+
+TOKEN = "of-a-test-that-listens-on-loopback-alone"
+LOOPBACK = """
+from ray._private import services
+services.resolve_ip_for_localhost = lambda host: host
+"""
+"""Read by each Python that Ray starts: told of loopback, it would take the address of the network."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Its address for Ray's client, and the environment of who may enter."""
+
+    address: str
+    env: Mapping[str, str]
+
+
+@contextmanager
+def ray_head(*, cores: int = 2) -> Iterator[Head]:
+    """Start one, and end it with all that it started."""
+    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
+    gcs, client = free_port(), free_port()
+    # Not pytest's folder: paths of sockets are short.
+    with tempfile.TemporaryDirectory(prefix="ray-head-", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        Path(folder, "sitecustomize.py").write_text(LOOPBACK, "utf-8")
+        line = [sys.executable, "-c", "from ray.scripts.scripts import main; main()", "start", "--head", "--block"]
+        line += [f"--port={gcs}", f"--ray-client-server-port={client}", f"--num-cpus={cores}"]
+        line += ["--node-ip-address=127.0.0.1", "--include-dashboard=false", f"--temp-dir={folder}"]
+        line += [f"--object-store-memory={80 * 2**20}", "--disable-usage-stats"]
+        env = {**os.environ, **token, "PYTHONPATH": f"{folder}:{ROOT}"}
+        process = subprocess.Popen(
+            line, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        try:
+            wait_for(lambda: answers(client), seconds=120)
+            yield Head(f"ray://127.0.0.1:{client}", token)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+    return port
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as sock:
+        return sock.connect_ex(("127.0.0.1", port)) == 0
