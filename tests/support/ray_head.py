@@ -22,6 +22,13 @@ from ray._private import services
 services.resolve_ip_for_localhost = lambda host: host
 """
 """Read by each Python that Ray starts: told of loopback, it would take the address of the network."""
+READY = """
+import sys, time, ray
+ray.init(address=sys.argv[1], log_to_driver=False)
+while ray.available_resources().get("CPU", 0) < int(sys.argv[2]):
+    time.sleep(0.1)
+"""
+"""Ends once whoever connects finds all cores: it answers before, and a cold start may be slower than their patience."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +57,9 @@ def ray_head(*, cores: int = 2) -> Iterator[Head]:
         )
         try:
             wait_for(lambda: answers(client), seconds=120)
-            yield Head(f"ray://127.0.0.1:{client}", token)
+            address = f"ray://127.0.0.1:{client}"
+            wait_for(lambda: is_ready(address, cores, env), seconds=120)
+            yield Head(address, token)
         finally:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
@@ -61,6 +70,11 @@ def free_port() -> int:
         sock.bind(("127.0.0.1", 0))
         port: int = sock.getsockname()[1]
     return port
+
+
+def is_ready(address: str, cores: int, env: Mapping[str, str]) -> bool:
+    line = [sys.executable, "-c", READY, address, str(cores)]
+    return subprocess.run(line, env=env, capture_output=True, timeout=120, check=False).returncode == 0
 
 
 def answers(port: int) -> bool:

@@ -93,6 +93,7 @@ def test_a_cluster_is_connected_to_and_left_as_it_was_also_by_a_driver_that_is_k
     with ray_head(cores=WORKERS) as head:
         there = Command(command.db, {**command.env, **head.env})
         told = there.run("reembed", "--dry-run", "--json", "--embedders", head.address)
+        assert told.code == 0, told.err
         assert told.json["embedders"]["processes"] == WORKERS
         assert told.json["embedders"]["beyond_loopback"] is True
         assert f"2 workers embed, at {head.address}, on 1 core each; the model takes 90 MB" in told.err
