@@ -199,10 +199,10 @@ MUTANTS = (
     _one(
         "asked again after the commit",
         "reembed.sweep.sweep:Sweep.over",
-        "                lie = lie or answered\n",
+        "                lie = lie or (answered",
         "                if not lie and work.page.documents:\n"
         "                    self._commit(answered, answered.page.steps)\n"
-        "                lie = lie or answered\n",
+        "                lie = lie or (answered",
         LIAR,
     ),
     _one(
