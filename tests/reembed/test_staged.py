@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 from ai_memory.errors import OperatorNeeded, TransientFailure, UsageError
 from ai_memory.reembed.plan.census import take_census
+from ai_memory.reembed.sweep.since import StaleRows
 from ai_memory.stores.values import HOT
 from ai_memory.vectors.blob import encode
 from ai_memory.vectors.target import Vectors
@@ -258,3 +260,21 @@ def test_an_outage_leaves_it_unfinished_and_nothing_is_served_of_it(old: Work) -
 
     assert (report.exit_code, report.state) == (75, "running")
     assert memories(old) == before
+
+
+@pytest.mark.parametrize("staged", [False, True])
+def test_rows_that_became_stale_are_kept_in_mind_for_a_staged_run_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, staged: bool
+) -> None:
+    kept: list[str] = []
+    monkeypatch.setattr(StaleRows, "hear", lambda _, examined: kept.append(examined.id))
+    path, edits = files.create(tmp_path / "m.db", 6), iter(["other words"])
+
+    def edit_beside_the_page(texts: Sequence[str]) -> None:
+        for each in edits if len(texts) == 6 else ():
+            files.edit(path, "id-000", each)
+
+    report = Work(path, HashEmbedder(before=edit_beside_the_page)).run(batch=6, staged=staged)
+
+    assert (report.exit_code, report.passes) == (0, 2)
+    assert kept == (["id-000"] if staged else [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ai_memory.reembed.events import PassBegan
@@ -177,9 +178,11 @@ class Passes:
         return hot
 
     def _census(self) -> Census:
-        now_ms = self._tools.clock.now_ms()
-        self._stale.count_at(now_ms)
-        listener = Listener(stale=self._stale.hear, block=self._tools.tell_looked_at, began=self._stale.begin)
+        now_ms, listener = self._tools.clock.now_ms(), Listener(block=self._tools.tell_looked_at)
+        if self._journal.run.staged:
+            # Of any other run the rows need not be kept in mind: it ends when none is stale.
+            self._stale.count_at(now_ms)
+            listener = replace(listener, stale=self._stale.hear, began=self._stale.begin)
         return take_census(self._store, self._committer.target, self._scope, now_ms=now_ms, listener=listener)
 
     def _next_pass(self, census: Census) -> None:
