@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ai_memory.actions.merge import Figures
+from ai_memory.stores.memory_values import Neighbours
 from ai_memory.vectors.checks import cosines
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def _pages(
     queries = {each.space: each.vector for each in vectors}
     found = None
     if depth and len(queries) == len(vectors):
-        found = search.nearest(queries, scope.namespace, substrate=scope.substrate, limit=depth, also=wanted)
+        found = search.nearest(Neighbours(queries, scope.namespace, depth, scope.substrate, wanted))
     return search.vectors(scope.namespace, substrate=scope.substrate) if found is None else [found]
 
 

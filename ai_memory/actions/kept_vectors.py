@@ -5,7 +5,7 @@ To read them is most of what a search of some thousands takes: `scripts/bench-mc
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
     from ai_memory.stores.memory_port import Library
     from ai_memory.stores.memory_port_reading import SearchReader
-    from ai_memory.stores.memory_values import Match, StoredVector, Text, VectorPage
-    from ai_memory.vectors.target import Vectors
+    from ai_memory.stores.memory_values import Match, Neighbours, StoredVector, Text, VectorPage
 
 MOST_BYTES = 128 << 20
 """Of vectors that are kept at most: some 87,000 of 384 numbers. A choice."""
@@ -83,19 +82,11 @@ class _Search:
         if room >= 0:
             parts[part] = pages
 
-    def nearest(
-        self,
-        queries: Mapping[str, Vectors],
-        namespace: str | None,
-        *,
-        substrate: bool = True,
-        limit: int,
-        also: Collection[int] = (),
-    ) -> VectorPage | None:
+    def nearest(self, wanted: Neighbours) -> VectorPage | None:
         """See the port: what is kept is compared."""
-        if (namespace, substrate) in self.kept.of(self.library):
+        if (wanted.namespace, wanted.substrate) in self.kept.of(self.library):
             return None
-        return self.search.nearest(queries, namespace, substrate=substrate, limit=limit, also=also)
+        return self.search.nearest(wanted)
 
     def telling(self, query: str) -> str:
         """See the port."""

@@ -14,7 +14,7 @@ from ai_memory.stores.memory_values import Match, VectorGroup, VectorPage
 
 if TYPE_CHECKING:
     from ai_memory.stores.memory_port_reading import SearchReader
-    from ai_memory.stores.memory_values import StoredVector, Text
+    from ai_memory.stores.memory_values import Neighbours, StoredVector, Text
     from ai_memory.vectors.target import Vectors
 
 BELOW = "/*"
@@ -73,15 +73,7 @@ class SampledSearch:
         stacked = np.stack([self.vectors_by_number[each].vector for each in numbers])
         return VectorGroup(space, np.array(numbers, dtype=np.int64), stacked)
 
-    def nearest(
-        self,
-        queries: Mapping[str, Vectors],
-        namespace: str | None,
-        *,
-        substrate: bool = True,
-        limit: int,
-        also: Collection[int] = (),
-    ) -> None:
+    def nearest(self, wanted: Neighbours) -> None:
         """See the port: no index is of the sample alone."""
 
     def vector(self, row_number: int) -> StoredVector:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         Match,
         Named,
         NamespaceCount,
+        Neighbours,
         Sizes,
         SpaceCount,
         StoredVector,
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
         Totals,
         VectorPage,
     )
-    from ai_memory.vectors.target import Vectors
 
 
 class MemoryReader(Protocol):
@@ -162,19 +162,10 @@ class SearchReader(Protocol):
         A vector's space is what our record of it says while the vector is the one we wrote, else the row's own stamp.
         """
 
-    def nearest(
-        self,
-        queries: Mapping[str, Vectors],
-        namespace: str | None,
-        *,
-        substrate: bool = True,
-        limit: int,
-        also: Collection[int] = (),
-    ) -> VectorPage | None:
-        """Return the vectors of the `limit` live memories nearest to a query, and of `also`, as an index finds them.
+    def nearest(self, wanted: Neighbours) -> VectorPage | None:
+        """Return the vectors of those an index finds nearest, to the query in whose space all vectors there are.
 
-        `queries` are by the space of their vectors; the one is taken in whose space all vectors there are. None where
-        no index answers that: then all that `vectors` yields is to be compared.
+        None where no index answers that: then all that `vectors` yields is to be compared.
         """
 
     def vector(self, row_number: int) -> StoredVector:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -105,6 +105,21 @@ class VectorPage:
     groups: tuple[VectorGroup, ...]
     missing: int
     malformed: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Neighbours:
+    """Which memories are asked for: the `limit` live ones nearest to a query, and those numbered in `also`.
+
+    `queries` are by the space of their vectors; of a `namespace` None takes all, without `substrate` the substrate's
+    own are left out.
+    """
+
+    queries: Mapping[str, Vectors]
+    namespace: str | None
+    limit: int
+    substrate: bool = True
+    also: Collection[int] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ from ai_memory.stores.memory_values import (
     LeftBehind,
     Named,
     NamespaceCount,
+    Neighbours,
     Order,
     Recorded,
     Selection,
@@ -789,7 +790,7 @@ class SearchSuite(LibrarySuite):
         written(library.store, target, *(write_of(library.store, each) for each in IDS))
         query = np.ones(target.dim, dtype=np.float32)
 
-        assert library.search.nearest({target.space: query}, None, limit=2) is None
+        assert library.search.nearest(Neighbours({target.space: query}, None, 2)) is None
 
     def test_our_record_tells_the_space_of_a_vector_only_while_it_is_the_one_we_wrote(
         self, subject: MemorySubject, library: WritableLibrary

@@ -7,7 +7,7 @@ it finds less than it was asked for, all are walked over.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from ai_memory.stores.postgres.vector_pages import PAGE_ROWS, page_of
 from ai_memory.stores.postgres.which_rows import IS_ACTIVE, NUMBER, served
 
 if TYPE_CHECKING:
-    from ai_memory.stores.memory_values import VectorPage
+    from ai_memory.stores.memory_values import Neighbours, VectorPage
     from ai_memory.stores.postgres.base import Store
     from ai_memory.vectors.target import Vectors
 
@@ -60,33 +60,25 @@ MOST_EF = 1_000
 """The widest search that pgvector takes (0.8)."""
 
 
-def nearest(
-    store: Store,
-    queries: Mapping[str, Vectors],
-    namespace: str | None,
-    *,
-    substrate: bool,
-    limit: int,
-    also: Collection[int],
-) -> VectorPage | None:
+def nearest(store: Store, wanted: Neighbours) -> VectorPage | None:
     """Return them; see `stores.memory_port_reading.SearchReader.nearest`."""
     width = store.schema.form.width
     if width is None or store.db.value(IS_ACTIVE) or not store.db.value(HAS_INDEX):
         return None
-    scope, names = within(namespace, "m.namespace", substrate=substrate)
+    scope, names = within(wanted.namespace, "m.namespace", substrate=wanted.substrate)
     with snapshot(store.db):
         counted = store.db.execute(COUNTS.format(rows=served(store), scope=scope), {**names, "dim": width})
         alike = [(space, int(rows)) for missing, space, odd, rows in counted if not missing and not odd]
         of_others = any(odd for missing, _, odd, _ in counted if not missing)
         if len(alike) != 1 or of_others or alike[0][1] <= PAGE_ROWS:
             return None
-        space, query = alike[0][0], queries.get(alike[0][0] or "")
+        space, query = alike[0][0], wanted.queries.get(alike[0][0] or "")
         if query is None or len(query) != width:
             return None
-        found = _asked(store, query, scope, names, limit=limit)
-        if len(found) < limit:
+        found = _asked(store, query, scope, names, limit=wanted.limit)
+        if len(found) < wanted.limit:
             return None
-        page = _read(store, [*{*found, *also}])
+        page = _read(store, [*{*found, *wanted.also}])
     if len(page.malformed) or {each.space for each in page.groups} != {space}:
         return None
     return replace(page, missing=sum(int(rows) for missing, *_, rows in counted if missing))

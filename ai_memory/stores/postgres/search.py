@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,10 +16,9 @@ from ai_memory.stores.postgres.which_rows import NUMBER, PLACE, own, served
 from ai_memory.stores.query_words import telling_words, words
 
 if TYPE_CHECKING:
-    from ai_memory.stores.memory_values import VectorPage
+    from ai_memory.stores.memory_values import Neighbours, VectorPage
     from ai_memory.stores.postgres.base import Store
     from ai_memory.stores.postgres.connection import Row
-    from ai_memory.vectors.target import Vectors
 
 # Each word of a query is text and no syntax; any of them is enough.
 ANY_WORD = """(
@@ -88,17 +87,9 @@ class Search:
         """See the port."""
         return vector_pages(self.store, namespace, substrate=substrate)
 
-    def nearest(
-        self,
-        queries: Mapping[str, Vectors],
-        namespace: str | None,
-        *,
-        substrate: bool = True,
-        limit: int,
-        also: Collection[int] = (),
-    ) -> VectorPage | None:
+    def nearest(self, wanted: Neighbours) -> VectorPage | None:
         """See the port."""
-        return nearest(self.store, queries, namespace, substrate=substrate, limit=limit, also=also)
+        return nearest(self.store, wanted)
 
     def vector(self, row_number: int) -> StoredVector:
         """See the port."""

@@ -16,10 +16,9 @@ from ai_memory.stores.sqlite.namespaces import within
 from ai_memory.stores.sqlite.which_rows import served
 
 if TYPE_CHECKING:
-    from ai_memory.stores.memory_values import VectorPage
+    from ai_memory.stores.memory_values import Neighbours, VectorPage
     from ai_memory.stores.sqlite.base import Store
     from ai_memory.stores.sqlite.connection import Binding, Row
-    from ai_memory.vectors.target import Vectors
 
 # Not `rank`: a file may have told FTS5 to rank by something else, a text even.
 MATCHES = """
@@ -98,15 +97,7 @@ class Search:
 
         return vector_pages(self.store, namespace, substrate=substrate)
 
-    def nearest(
-        self,
-        queries: Mapping[str, Vectors],
-        namespace: str | None,
-        *,
-        substrate: bool = True,
-        limit: int,
-        also: Collection[int] = (),
-    ) -> None:
+    def nearest(self, wanted: Neighbours) -> None:
         """See the port: a file has no such index."""
 
     def vector(self, row_number: int) -> StoredVector:
