@@ -7,10 +7,14 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ai_memory.text.database_address import is_address, path_of
 from ai_memory.text.times import in_utc
 from ai_memory.text.window import Window, window_of
+
+if TYPE_CHECKING:
+    from ai_memory.embed.port import Where
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 MOST_PROCESSES = 256
@@ -33,7 +37,7 @@ def named_path(text: str) -> Path:
     return Path(text)
 
 
-def embedders(text: str) -> int | str:
+def embedders(text: str) -> Where:
     """Return how many processes embed, or where a Ray is whose actors do: `ray`, or an address like ray://head:10001.
 
     Raises:

@@ -9,8 +9,8 @@ from typing import Any, NoReturn
 from ai_memory.commands.arguments import named_database, named_path
 from ai_memory.commands.examples import EXAMPLES
 from ai_memory.errors import UsageError
+from ai_memory.text.hints import PROGRAM
 
-PROGRAM = "ai-memory"
 EXIT_CODES = {
     0: "done; verify and doctor: nothing found",
     1: "verify, doctor, config check: found something; status --check: needs somebody; the lock's holder is stuck; "

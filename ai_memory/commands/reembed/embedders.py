@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ai_memory.config import vendors
+from ai_memory.embed.port import LOCAL_RAY
 from ai_memory.errors import UsageError
 from ai_memory.text.amounts import counted, size
 
@@ -40,7 +41,7 @@ def embedders_lines(needs: Needs | None) -> list[str]:
     several = needs.workers > 1
     if needs.ray:
         workers = counted(needs.workers, "worker embeds", "workers embed")
-        where = f"at {needs.ray}" if needs.ray != "ray" else "in a Ray on this machine"
+        where = f"at {needs.ray}" if needs.ray != LOCAL_RAY else "in a Ray on this machine"
         threads = f"{where}, on {counted(1, 'core')}{' each' if several else ''}"
     else:
         workers = counted(needs.workers, "process embeds", "processes embed")
@@ -56,7 +57,7 @@ def _of_ray(needs: Needs) -> list[str]:
     """Return what is said of a Ray: what it takes, and who can reach it."""
     if not needs.ray:
         return []
-    if needs.ray == "ray":
+    if needs.ray == LOCAL_RAY:
         return [f"Ray itself takes {size(RAY_BYTES)} of memory; it is ended with the run. {LOOPBACK}"]
     return [f"The texts of the rows go to that cluster, which listens beyond loopback. {TRUST}"]
 
@@ -83,4 +84,4 @@ def embedders_values(needs: Needs | None) -> dict[str, object]:
 
 
 def _ray(needs: Needs) -> dict[str, object]:
-    return {"ray": needs.ray, "beyond_loopback": needs.ray != "ray"} if needs.ray else {}
+    return {"ray": needs.ray, "beyond_loopback": needs.ray != LOCAL_RAY} if needs.ray else {}

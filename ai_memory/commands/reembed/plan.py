@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ai_memory.config.settings import Settings
+    from ai_memory.embed.port import Where
     from ai_memory.reembed.options import Options
     from ai_memory.reembed.plan.dry_run import DryRun
     from ai_memory.show.console import Console
 
 
 def run_plan(
-    settings: Settings, console: Console, *, options: Options, ask: bool, embedders: int | str | None = None
+    settings: Settings, console: Console, *, options: Options, ask: bool, embedders: Where | None = None
 ) -> int:
     """Show what a run would do, by so many processes, or by a Ray, with the database opened read-only.
 
