@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 from concurrent.futures import Future
 from contextlib import suppress
-from threading import Thread
 from typing import TYPE_CHECKING
 
-from ai_memory.embed.pools.channel import Answer, Ask, Begin, Channel, Computed, Failed, Loaded, Message, Tell, Told
+from ai_memory.embed.pools.channel import Answer, Ask, Begin, Computed, Failed, Loaded, Message, Tell, Told
 from ai_memory.embed.pools.child import Child
+from ai_memory.embed.pools.conversation import Conversation
 from ai_memory.embed.pools.worker import Ended, Questions
 
 if TYPE_CHECKING:
@@ -25,20 +24,16 @@ class WorkerProcess:
         Raises:
             OSError: the system starts no more processes.
         """
-        self._child = Child("ai_memory.embed.pools.in_process")
-        self._channel: Channel[Message] = Channel(self._child.socket)
-        self._tell = tell
-        self._questions = Questions()
-        awaited.add(self._child.socket)
-        self._reader = Thread(target=self._read, name="worker process", daemon=True)
-        self._reader.start()
+        self._tell, self._questions = tell, Questions()
+        child = Child("ai_memory.embed.pools.in_process")
+        self._spoken: Conversation[Message] = Conversation(child, awaited, self._take, self._questions.end)
         with suppress(OSError):
-            self._channel.send(begin)
+            self._spoken.say(begin)
 
     @property
     def pid(self) -> int:
         """Its number."""
-        return self._child.pid
+        return self._spoken.pid
 
     @property
     def how(self) -> str:
@@ -54,7 +49,7 @@ class WorkerProcess:
         number, answer = self._questions.another()
         if not answer.done():
             try:
-                self._channel.send(Ask(number, texts, query))
+                self._spoken.say(Ask(number, texts, query))
             except OSError:
                 waiting = self._questions.withdraw(number)
                 self.close()
@@ -65,24 +60,11 @@ class WorkerProcess:
 
     def hang_up(self) -> None:
         """Speak to it no more, by which it ends."""
-        with suppress(OSError):
-            self._child.socket.shutdown(socket.SHUT_RDWR)
+        self._spoken.hang_up()
 
     def close(self) -> None:
         """End it, and wait for that. A second call does nothing."""
-        self.hang_up()
-        self._reader.join()
-
-    def _read(self) -> None:
-        try:
-            while (message := self._channel.receive()) is not None:
-                self._take(message)
-        finally:
-            # Whatever happened: nobody waits for ever.
-            self.hang_up()
-            how = self._child.reaped()
-            self._channel.close()
-            self._questions.end(how)
+        self._spoken.close()
 
     def _take(self, message: Message) -> None:
         if isinstance(message, Told):

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pickle
 import shutil
-import socket
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from threading import Lock, Thread
+from threading import Lock
 from typing import TYPE_CHECKING
 
-from ai_memory.embed.pools.channel import Answer, Ask, Channel, Failed, Loaded, Tell
+from ai_memory.embed.pools.channel import Answer, Ask, Failed, Loaded, Tell
 from ai_memory.embed.pools.child import Child
+from ai_memory.embed.pools.conversation import Conversation
 from ai_memory.embed.pools.ray.messages import Came, Dismiss, Failing, Hire, Join, Joined, Left, NotJoined, Pass
 from ai_memory.embed.pools.worker import Ended, Questions
 
@@ -38,22 +38,19 @@ class Bridge:
         Raises:
             OSError: the system starts no more processes.
         """
-        self._child = Child("ai_memory.embed.pools.ray.in_bridge", env=env)
-        self._channel: Channel[RayMessage] = Channel(self._child.socket)
         self._folder = join.folder
         self._lock = Lock()
         self._actors: dict[int, RayWorker] = {}
         self._joined: Future[Joined | NotJoined] = Future()
         self.has_ended = False
-        awaited.add(self._child.socket)
-        self._reader = Thread(target=self._read, name="ray", daemon=True)
-        self._reader.start()
+        child = Child("ai_memory.embed.pools.ray.in_bridge", env=env)
+        self._spoken: Conversation[RayMessage] = Conversation(child, awaited, self._take, self._ended)
         self.send(join)
 
     @property
     def pid(self) -> int:
         """Its number."""
-        return self._child.pid
+        return self._spoken.pid
 
     def joined(self) -> Joined | NotJoined:
         """Return how joining the cluster ended, once it has."""
@@ -74,34 +71,21 @@ class Bridge:
     def send(self, message: RayMessage) -> None:
         """Say something to it; where it has ended, whoever waits hears that."""
         with suppress(OSError):
-            self._channel.send(message)
+            self._spoken.say(message)
 
     def close(self) -> None:
         """End it, and the Ray that it started, and wait for that. A second call does nothing."""
-        self._hang_up()
-        self._reader.join()
+        self._spoken.close()
 
-    def _hang_up(self) -> None:
-        with suppress(OSError):
-            self._child.socket.shutdown(socket.SHUT_RDWR)
-
-    def _read(self) -> None:
-        try:
-            while (message := self._channel.receive()) is not None:
-                self._take(message)
-        finally:
-            # Whatever happened: nobody waits for ever.
-            self._hang_up()
-            how = self._child.reaped()
-            self._channel.close()
-            shutil.rmtree(self._folder, ignore_errors=True)
-            with self._lock:
-                self.has_ended = True
-                actors = list(self._actors.values())
-            for each in actors:
-                each.end(LOST, blames=False)
-            if not self._joined.done():
-                self._joined.set_result(NotJoined(f"the process that speaks to it ended {how}"))
+    def _ended(self, how: str) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+        with self._lock:
+            self.has_ended = True
+            actors = list(self._actors.values())
+        for each in actors:
+            each.end(LOST, blames=False)
+        if not self._joined.done():
+            self._joined.set_result(NotJoined(f"the process that speaks to it ended {how}"))
 
     def _take(self, message: RayMessage) -> None:
         match message:
