@@ -23,7 +23,7 @@ MAY_ALTER = """
 """
 # An index is made, and renamed, in the schema of its table, which not every owner of a table may write.
 MAY_INDEX = """
-    SELECT relnamespace::regnamespace::text FROM pg_class
+    SELECT relnamespace::regnamespace::text, quote_ident(current_user) FROM pg_class
     WHERE oid = to_regclass('memories') AND NOT has_schema_privilege(relnamespace, 'CREATE')
 """
 MAY_NOT_RENAME = f"""
@@ -114,10 +114,10 @@ def _require_rights(store: Store) -> None:
             f"{store.name}: this user may not alter the table memories, which takes vectors of {width(store)} numbers.",
             tip="Connect as the owner of the memories.",
         )
-    if (schema := store.db.value(MAY_INDEX)) is not None and indexes.beside(store, NEXT):
+    for schema, user in store.db.execute(MAY_INDEX) if indexes.beside(store, NEXT) else ():
         raise SchemaRefused(
             f"{store.name}: this user may make no index for the new vectors in the schema {printable(schema)}.",
-            tip=f"As its owner: GRANT CREATE ON SCHEMA {printable(schema)} TO this user.",
+            tip=f"As its owner: GRANT CREATE ON SCHEMA {printable(schema)} TO {printable(user)}",
         )
     for (name,) in store.db.execute(MAY_NOT_RENAME):
         raise SchemaRefused(
