@@ -64,10 +64,16 @@ class Connection:
         """Run one INSERT, UPDATE or DELETE once per binding, or once; return how many rows it changed itself."""
         changed = 0
         with self.handle.statement() as sqlite:
-            for each in bindings or ((),):
-                sqlite.execute(sql, each)
-                # Not what total_changes() differs by in the end: that counts what FTS5 writes on the way, too.
-                changed += sqlite.changes()
+
+            def counted() -> Iterator[Bindings]:
+                nonlocal changed
+                for each in bindings or ((),):
+                    yield each
+                    # Asked for the next, SQLite has run this one. Not what total_changes() differs by in the end: that
+                    # counts what FTS5 writes on the way, too.
+                    changed += sqlite.changes()
+
+            sqlite.executemany(sql, counted())
         return changed
 
     def value(self, sql: str, bindings: Bindings = ()) -> Any:  # noqa: ANN401 (SQLite's types are dynamic)
