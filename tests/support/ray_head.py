@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,10 +33,18 @@ while ray.available_resources().get("CPU", 0) < int(sys.argv[2]):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Its address for Ray's client, and the environment of who may enter."""
+    """Its address for Ray's client, the environment of who may enter, and the command that starts another node."""
 
     address: str
     env: Mapping[str, str]
+    node: Sequence[str]
+    node_env: Mapping[str, str]
+
+    @contextmanager
+    def another_node(self, *, cores: int) -> Iterator[None]:
+        """Start one more machine of the cluster, as an autoscaler does, on this one; end it with what runs on it."""
+        with _started([*self.node, f"--num-cpus={cores}"], self.node_env):
+            yield
 
 
 @contextmanager
@@ -47,22 +55,28 @@ def ray_head(*, cores: int = 2) -> Iterator[Head]:
     # Not pytest's folder: paths of sockets are short.
     with tempfile.TemporaryDirectory(prefix="ray-head-", dir="/tmp", ignore_cleanup_errors=True) as folder:
         Path(folder, "sitecustomize.py").write_text(LOOPBACK, "utf-8")
-        line = [sys.executable, "-c", "from ray.scripts.scripts import main; main()", "start", "--head", "--block"]
-        line += [f"--port={gcs}", f"--ray-client-server-port={client}", f"--num-cpus={cores}"]
-        line += ["--node-ip-address=127.0.0.1", "--include-dashboard=false", f"--temp-dir={folder}"]
-        line += [f"--object-store-memory={80 * 2**20}", "--disable-usage-stats"]
+        node = [sys.executable, "-c", "from ray.scripts.scripts import main; main()", "start", "--block"]
+        node += ["--node-ip-address=127.0.0.1", f"--object-store-memory={80 * 2**20}", "--disable-usage-stats"]
+        line = [*node, "--head", f"--port={gcs}", f"--ray-client-server-port={client}", f"--num-cpus={cores}"]
+        line += ["--include-dashboard=false", f"--temp-dir={folder}"]
         env = {**os.environ, **token, "PYTHONPATH": f"{folder}:{ROOT}"}
-        process = subprocess.Popen(
-            line, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-        )
-        try:
+        with _started(line, env):
             wait_for(lambda: answers(client), seconds=120)
             address = f"ray://127.0.0.1:{client}"
             wait_for(lambda: is_ready(address, cores, env), seconds=120)
-            yield Head(address, token)
-        finally:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            yield Head(address, token, [*node, f"--address=127.0.0.1:{gcs}"], env)
+
+
+@contextmanager
+def _started(line: Sequence[str], env: Mapping[str, str]) -> Iterator[None]:
+    """Run a command in a session of its own, and end all of that."""
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen(line, env=env, stdout=quiet, stderr=quiet, start_new_session=True)
+    try:
+        yield
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def free_port() -> int:

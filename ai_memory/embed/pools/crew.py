@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from ai_memory.vectors.target import Vectors
 
 
+MOST_CALLS = 4_096
+"""Calls that run at once at most, each waited for by a thread, of workers that come to more and more room."""
+
+
 @dataclass(frozen=True, slots=True)
 class Words:
     """What a worker is called, and what to do where one may have been short of memory."""
@@ -41,7 +45,8 @@ class Crew:
 
     By `pace` a call that is late is given to another worker, too (None: it is waited for). A worker of other weights
     ends the run; where `on_record` returns the witness vectors that are known (None: those of the first worker are
-    right), it is asked no more, as long as there are others. `end` is called once all workers have ended.
+    right), it is asked no more, as long as there are others. `end` is called once all workers have ended. `spare`
+    returns how many workers more there is room for, each time it is asked what is news (None: there never is more).
     """
 
     many: int
@@ -52,3 +57,9 @@ class Crew:
     pace: Pace | None = None
     on_record: Callable[[], Vectors | None] | None = None
     end: Callable[[], None] = field(default=lambda: None)
+    spare: Callable[[], int] | None = None
+
+    @property
+    def most_at_once(self) -> int:
+        """How many calls may run at once, whatever room is found."""
+        return max(self.many * self.at_once, MOST_CALLS if self.spare else 0)

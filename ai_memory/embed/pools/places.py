@@ -42,6 +42,13 @@ class Places:
         """How many places there are of workers that are given calls."""
         return len(self.open) * self._at_once
 
+    def add(self, workers: int) -> None:
+        """Give calls to so many workers more; their numbers come after the others'."""
+        with self._condition:
+            self._taken += [0] * workers
+            self._shut_until += [0.0] * workers
+            self._condition.notify_all()
+
     def shut(self, worker: int, *, seconds: float = inf) -> None:
         """Give a worker no more calls, for so many seconds; those that it has are not touched."""
         with self._condition:

@@ -50,17 +50,22 @@ class SpreadEmbedder:
     def __init__(self, target: Target, crew: Crew, awaited: Awaited, tell: Tell) -> None:
         """Start nothing yet; by `awaited` all calls can be broken off, `tell` is told what a person should know."""
         self.meter = Meter()
-        self.max_batch, self.concurrency = crew.max_batch, crew.many * crew.at_once
+        self.max_batch = crew.max_batch
         self.places = Places(crew.many, crew.at_once)
         self._target, self._crew, self._awaited, self._tell = target, crew, awaited, _once(tell)
         self._running = [_Running(number) for number in range(crew.many)]
-        self._deaths, self._costs = Deaths(), Costs(self.meter)
+        self._deaths, self._costs, self._growing = Deaths(), Costs(self.meter), Lock()
         self._witness: Vectors | None = None
 
     @property
     def target(self) -> Target:
         """What is known of the target; complete once a worker has loaded the model."""
         return self._target
+
+    @property
+    def concurrency(self) -> int:
+        """How many calls may run at once, by workers that there are or may come to be."""
+        return self._crew.most_at_once
 
     def fitting(self, texts: Sequence[str]) -> int:
         """Return how many of the first `texts` one call may carry."""
@@ -123,6 +128,7 @@ class SpreadEmbedder:
 
     def _asked(self, texts: tuple[str, ...], *, query: bool) -> Vectors:
         self._costs.settle()
+        self._grow()
         match answer := self._answered(texts, query=query):
             case Ended():
                 raise self._died(texts, answer)
@@ -136,6 +142,20 @@ class SpreadEmbedder:
                 return answer.array()
             case _:
                 raise TypeError("a worker answered what it was not asked")
+
+    def _grow(self) -> None:
+        """Take on the workers that there is room for by now, once all of before are at work."""
+        if not self._crew.spare:
+            return
+        with self._growing:
+            if not all(self._running[number].is_at_work for number in self.places.open):
+                return
+            room = self._crew.most_at_once // self._crew.at_once - len(self._running)
+            if more := min(self._crew.spare(), room):
+                self._running += [_Running(len(self._running) + each) for each in range(more)]
+                self.places.add(more)
+                which = counted(more, "more worker, which embeds", "more workers, which embed")
+                self._tell(f"There is room for {which} from now on.")
 
     def _answered(self, texts: tuple[str, ...], *, query: bool) -> Answer | Ended:
         """Return the first answer of a worker, or how the one ended that had the texts."""
@@ -227,7 +247,7 @@ class SpreadEmbedder:
                 raise self._asked_no_more()
             if running.number not in self.places.open:
                 raise TransientFailure(f"a {self._crew.words.one} that embeds found no room.")
-            if running.worker and not running.worker.how:
+            if running.worker and running.is_at_work:
                 return running.worker
             if running.worker:
                 self._tell(
@@ -298,6 +318,11 @@ class _Running:
         self.lock = Lock()
         self.number, self.other_weights = number, False
         self.worker: Worker | None = None
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether it was started, and has not ended."""
+        return self.worker is not None and not self.worker.how
 
 
 def _once(tell: Tell) -> Tell:

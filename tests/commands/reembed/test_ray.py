@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.commands.conftest import Cli
-from tests.commands.reembed.conftest import ROWS
+from tests.commands.reembed.conftest import ROWS, WORDS
 from tests.support import files
 from tests.support.command import Answer, Command, answer, kill, wait_for
 from tests.support.processes import all_processes, below, runs
@@ -20,6 +20,8 @@ from tests.support.ray_head import ray_head
 
 pytestmark = pytest.mark.real_model
 pytest.importorskip("ray", reason="Ray is not installed: pip install ray[client]")
+MANY = 1_000
+"""Rows more than a cluster takes to start another node."""
 WORKERS = 2
 """Of each a core: as many as this machine has, or fewer."""
 
@@ -99,10 +101,45 @@ def test_a_cluster_is_connected_to_and_left_as_it_was_also_by_a_driver_that_is_k
         assert f"2 workers embed, at {head.address}, on 1 core each; the model takes 90 MB" in told.err
         assert "The texts of the rows go to that cluster, which listens beyond loopback." in told.err
 
+        probed = there.run("reembed", "--dry-run", "--probe", "--json", "--embedders", head.address)
+        assert probed.code == 0, probed.err
+        assert probed.json["estimated_by"].endswith(f"rows/s by {WORKERS} workers")
+        in_all = WORKERS * probed.json["estimated_seconds"]
+        assert probed.json["embedders"]["worker_seconds"] == pytest.approx(in_all, abs=0.2)
+        assert "All workers together would be at work for about" in probed.err
+        assert files.embedded(there.db) == 0
+        wait_for(lambda: set(actors()) <= before, seconds=30)
+
         kill(started(there, head.address))
         wait_for(lambda: set(actors()) <= before, seconds=30)
         assert complete(there, there.reembed("--resume", "--embedders", head.address))
         wait_for(lambda: set(actors()) <= before, seconds=30)
+
+
+def test_a_node_that_comes_is_used_and_one_that_goes_costs_no_row(command: Command) -> None:
+    def actors() -> list[int]:
+        return [pid for pid, (_, line) in all_processes().items() if line.startswith("ray::Actor")]
+
+    before = set(actors())
+    for each in range(MANY):
+        files.add(command.db, f"more-{each:04}", content=f"{each} {WORDS * 3}")
+    with ray_head(cores=1) as head:
+        there = Command(command.db, {**command.env, **head.env})
+        process = started(there, head.address)
+        assert len(set(actors()) - before) == 1
+        with head.another_node(cores=1):
+            wait_for(lambda: len(set(actors()) - before) == 2, seconds=120)
+            written = files.embedded(command.db)
+            wait_for(lambda: files.embedded(command.db) > written + 20, seconds=120)
+        written = files.embedded(command.db)
+        wait_for(lambda: files.embedded(command.db) > written + 20, seconds=120)
+        process.terminate()
+        ended = answer(process)
+
+    assert "There is room for 1 more worker, which embeds from now on." in ended.err
+    assert ended.json["quarantined"] == 0
+    done = files.execute(command.db, "SELECT embedding IS NOT NULL FROM memories WHERE namespace = 'a' ORDER BY id")
+    assert done == sorted(done, reverse=True), "a row before the cursor has no vector"
 
 
 def test_the_plan_says_workers_memory_and_who_reaches_them_and_starts_no_ray(command: Command) -> None:

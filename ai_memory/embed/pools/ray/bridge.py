@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ai_memory.embed.pools.channel import Answer, Ask, Failed, Loaded, Tell
 from ai_memory.embed.pools.child import Child
 from ai_memory.embed.pools.conversation import Conversation
-from ai_memory.embed.pools.ray.messages import Came, Dismiss, Failing, Hire, Join, Joined, Left, NotJoined, Pass
+from ai_memory.embed.pools.ray.messages import Came, Dismiss, Failing, Hire, Join, Joined, Left, NotJoined, Pass, Room
 from ai_memory.embed.pools.worker import Ended, Questions
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Bridge:
         self._lock = Lock()
         self._actors: dict[int, RayWorker] = {}
         self._joined: Future[Joined | NotJoined] = Future()
-        self.has_ended = False
+        self.has_ended, self._spare = False, 0
         child = Child("ai_memory.embed.pools.ray.in_bridge", env=env)
         self._spoken: Conversation[RayMessage] = Conversation(child, awaited, self._take, self._ended)
         self.send(join)
@@ -61,12 +61,18 @@ class Bridge:
         actor = RayWorker(number, self.send, tell)
         with self._lock:
             self._actors[number] = actor
-            gone = self.has_ended
+            gone, self._spare = self.has_ended, 0
         if gone:
             actor.end(LOST, blames=False)
         else:
             self.send(Hire(number, pickle.dumps(begin), begin.at_once))
         return actor
+
+    def spare(self) -> int:
+        """Return how many actors more there is room for, as far as that is news: what was told is not told again."""
+        with self._lock:
+            spare, self._spare = self._spare, 0
+        return spare
 
     def send(self, message: RayMessage) -> None:
         """Say something to it; where it has ended, whoever waits hears that."""
@@ -96,6 +102,9 @@ class Bridge:
                 self._actors[worker].came(pickle.loads(answer))  # noqa: S301 - our own actor's
             case Failing(worker, number, bug):
                 self._actors[worker].came(Failed(number, bug=bug))
+            case Room(cores):
+                with self._lock:
+                    self._spare = cores
             case Left(worker, how, blames, no_room):
                 self._actors[worker].end(how, blames=blames, no_room=no_room)
 

@@ -92,6 +92,7 @@ class Cluster:
             pace=Pace(),
             on_record=model.on_record,
             end=self.close,
+            spare=None if self.address == LOCAL_RAY else self._spare,
         )
 
     def close(self) -> None:
@@ -104,6 +105,10 @@ class Cluster:
     def _hire(self, begin: Begin, tell: Tell) -> RayWorker:
         bridge, _ = self._there()
         return bridge.hire(next(self._numbers), begin, tell)
+
+    def _spare(self) -> int:
+        bridge = self._bridge
+        return bridge.spare() if bridge else 0
 
     def _there(self) -> tuple[Bridge, Joined]:
         with self._lock:

@@ -26,7 +26,7 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 from ai_memory import __version__
 from ai_memory.embed.pools.channel import LOADING, Channel
 from ai_memory.embed.pools.ray.actor import Actor
-from ai_memory.embed.pools.ray.messages import Came, Dismiss, Failing, Hire, Join, Joined, Left, NotJoined, Pass
+from ai_memory.embed.pools.ray.messages import Came, Dismiss, Failing, Hire, Join, Joined, Left, NotJoined, Pass, Room
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -37,6 +37,8 @@ PLACED_S = 60.0
 """Seconds that a cluster has to find room for an actor. A choice of 2026-11-27, not measured."""
 LOOKS_S = 1.0
 """Seconds between two looks at whether Ray is still there."""
+ROOM_LOOKS = 3
+"""After so many of these looks another one at whether a cluster has room for more actors."""
 ANSWERS_S = 10.0
 """Seconds that the head of a cluster has to answer at its port."""
 JOINS_S = 90.0
@@ -73,8 +75,12 @@ def _join(crew: _Crew, join: Join) -> None:
     else:
         unjoined.cancel()
         crew.say(joined)
+        looks = 0
         while _is_there(join):
             sleep(LOOKS_S)
+            looks += 1
+            if join.address and looks % ROOM_LOOKS == 0:
+                crew.tell_room()
         end(Path(join.folder))
 
 
@@ -85,6 +91,8 @@ class _Crew:
         self._channel = channel
         self._lock = Lock()
         self._actors: dict[int, Any] = {}
+        self._unplaced: set[int] = set()
+        self._free = 0
         # Ray's client calls back in the thread that brings its answers: whoever asks for another one there waits for
         # ever.
         self._heard = ThreadPoolExecutor(1)
@@ -101,10 +109,12 @@ class _Crew:
         actor = made.remote(hire.begin)
         with self._lock:
             self._actors[hire.worker] = actor
+            self._unplaced.add(hire.worker)
         unplaced = _after(PLACED_S, lambda: self._not_placed(hire.worker))
 
         def placed(version: Future[str]) -> None:
             unplaced.cancel()
+            self._unplaced.discard(hire.worker)
             if error := version.exception():
                 self._failed(hire.worker, LOADING, error)
             elif version.result() != __version__:
@@ -125,9 +135,18 @@ class _Crew:
     def dismiss(self, worker: int) -> None:
         with self._lock:
             actor = self._actors.pop(worker, None)
+            self._unplaced.discard(worker)
         if actor is not None:
             with suppress(RayError):
                 ray.kill(actor)
+
+    def tell_room(self) -> None:
+        """Say how many cores nobody has, unless an actor of ours is about to take one."""
+        with suppress(RayError, OSError, RuntimeError):
+            # What was taken a moment ago is told as free for a second or so: of two looks the lesser is right.
+            before, self._free = self._free, 0 if self._unplaced else _free_cores()
+            if cores := min(before, self._free):
+                self.say(Room(cores))
 
     def _when_said(self, worker: int, number: int, said: Any) -> None:  # noqa: ANN401 - Ray's
         def pass_on(found: Future[Any]) -> None:

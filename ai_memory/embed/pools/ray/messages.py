@@ -86,10 +86,17 @@ class Left:
 
 
 @dataclass(frozen=True, slots=True)
+class Room:
+    """The cluster has so many cores that nobody has, and no actor waits for one."""
+
+    cores: int
+
+
+@dataclass(frozen=True, slots=True)
 class Dismiss:
     """End an actor."""
 
     worker: int
 
 
-RayMessage = Join | Joined | NotJoined | Hire | Pass | Came | Failing | Left | Dismiss
+RayMessage = Join | Joined | NotJoined | Hire | Pass | Came | Failing | Left | Room | Dismiss
