@@ -185,7 +185,7 @@ complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l retarget -d 'give u
 complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l namespace -x -d 'only this namespace, exactly (repeatable)'
 complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l order -xka "namespace hot" -d 'hot: rows that are read often and lately first (default: namespace)'
 complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l dry-run -d 'show what would be done; nothing is written or sent'
-complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l probe -d 'with --dry-run: ask the target for three short texts, as a run would'
+complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l probe -d 'with --dry-run: ask the target for short texts; time a local model'
 complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l batch -x -d 'texts per request and commit'
 complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l sleep-ms -x -d 'pause after each commit'
 complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l max-lag -x -d 'pause while a replica of the PostgreSQL server is further behind'

@@ -377,7 +377,7 @@ _shtab_ai_memory_reembed_options=(
   "*--namespace[only this namespace, exactly (repeatable)]:NS:"
   "--order[hot\: rows that are read often and lately first (default\: namespace)]:order:(namespace hot)"
   "--dry-run[show what would be done\; nothing is written or sent]"
-  "--probe[with --dry-run\: ask the target for three short texts, as a run would]"
+  "--probe[with --dry-run\: ask the target for short texts\; time a local model]"
   "--batch[texts per request and commit]:N:"
   "--sleep-ms[pause after each commit]:N:"
   "--max-lag[pause while a replica of the PostgreSQL server is further behind]:DURATION:"

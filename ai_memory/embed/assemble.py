@@ -174,12 +174,12 @@ def embedders(
     terms: Terms,
     ties: Ties,
     ask: Callable[[ResilientEmbedder, WorkT], AnswerT],
-    outcasts: Outcasts[AnswerT],
+    outcasts: Outcasts[AnswerT] | None = None,
 ) -> tuple[SplittingEmbedder, Callable[[], Pool[WorkT, AnswerT]]]:
     """Return the embedder, and what makes the pool of its workers; `ask` turns work into its answer.
 
     A local model is loaded by the workers of a `place`, or in this process alone (None). None is started yet. In a
-    cluster one of other weights than the others is put out, as `outcasts` says.
+    cluster one of other weights than the others is put out, as `outcasts` says (None: none is).
 
     Raises:
         NoEmbedder, EmbedderInitFailed: see `assemble`.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ai_memory.config import vendors
 from ai_memory.embed.port import LOCAL_RAY
 from ai_memory.errors import UsageError
-from ai_memory.text.amounts import counted, size
+from ai_memory.text.amounts import counted, size, span
 
 if TYPE_CHECKING:
     from ai_memory.config.embedding import EmbeddingSettings
@@ -34,8 +34,11 @@ def require_local(settings: EmbeddingSettings) -> None:
         )
 
 
-def embedders_lines(needs: Needs | None) -> list[str]:
-    """Return what is said of the processes where a person decides whether to begin, nothing where there are none."""
+def embedders_lines(needs: Needs | None, seconds: float | None = None) -> list[str]:
+    """Return what is said of the processes where a person decides whether to begin, nothing where there are none.
+
+    The run would take so many `seconds` (None: nobody knows).
+    """
     if needs is None:
         return []
     several = needs.workers > 1
@@ -50,7 +53,15 @@ def embedders_lines(needs: Needs | None) -> list[str]:
     lines = [f"{workers}, {threads}; the model takes {_room(needs)}."]
     if needs.workers > needs.cores:
         lines.append(f"More processes than the {counted(needs.cores, 'core')} here compute no more at once.")
-    return lines + _of_ray(needs)
+    return lines + _of_ray(needs) + _of_time(needs, seconds)
+
+
+def _of_time(needs: Needs, seconds: float | None) -> list[str]:
+    """Return how long workers of a cluster are paid for: nobody here knows their price."""
+    if not seconds or needs.ray in ("", LOCAL_RAY):
+        return []
+    together = span(max(seconds * needs.workers, 1) * 1000)
+    return [f"All workers together would be at work for about {together}: times their price, that is what it costs."]
 
 
 def _of_ray(needs: Needs) -> list[str]:
@@ -69,8 +80,8 @@ def _room(needs: Needs) -> str:
     return f"{size(needs.model_bytes)} of memory in each, {size(whole)} in all, and what it computes with beside that"
 
 
-def embedders_values(needs: Needs | None) -> dict[str, object]:
-    """Return what the JSON object of a plan says of the processes."""
+def embedders_values(needs: Needs | None, seconds: float | None = None) -> dict[str, object]:
+    """Return what the JSON object of a plan says of the processes, where a run would take so many `seconds`."""
     if needs is None:
         return {"embedders": None}
     return {
@@ -78,6 +89,7 @@ def embedders_values(needs: Needs | None) -> dict[str, object]:
             "processes": needs.workers,
             "threads": needs.threads,
             "model_bytes": needs.model_bytes,
+            "worker_seconds": None if seconds is None else round(seconds * needs.workers, 1),
             **_ray(needs),
         }
     }

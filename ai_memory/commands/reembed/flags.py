@@ -126,7 +126,7 @@ def _add_starts(add: Add) -> None:
     add("--namespace", action="append", metavar="NS", help="only this namespace, exactly (repeatable)")
     add("--order", choices=ORDERS, help="hot: rows that are read often and lately first (default: namespace)")
     add("--dry-run", action="store_true", help="show what would be done; nothing is written or sent")
-    add("--probe", action="store_true", help="with --dry-run: ask the target for three short texts, as a run would")
+    add("--probe", action="store_true", help="with --dry-run: ask the target for short texts; time a local model")
 
 
 def _add_limits(add: Add) -> None:

@@ -71,7 +71,7 @@ def _start(args: argparse.Namespace, settings: Settings, console: Console, obser
         from ai_memory.commands.reembed.plan import run_plan
 
         options = _options(args, settings)
-        return run_plan(settings, console, options=options, ask=args.probe, embedders=args.embedders)
+        return run_plan(settings, console, options=options, ask=args.probe, where=args.embedders)
     return _run_job(args, settings, console, observe)
 
 

@@ -35,7 +35,7 @@ class DryRun:
     it would take, `probed` what the target answered (None: it was not asked), `refusal` what such a start would end
     with before it begins (None: it would begin). `in_doubt` is what it would ask for again of what was written before;
     the tokens are among those estimated. The memories take vectors of the `fixed_width` (None: of any); with a
-    staged run to another one `exchange` is what moving them takes.
+    staged run to another one `exchange` is what moving them takes. `sample` has some of the texts that it would send.
     """
 
     preflight: Preflight
@@ -50,6 +50,7 @@ class DryRun:
     in_doubt: InDoubt = field(default_factory=InDoubt)
     fixed_width: int | None = None
     exchange: ExchangeRoom | None = None
+    sample: tuple[str, ...] = field(default=(), repr=False)
 
     def values(self) -> dict[str, object]:
         """Return the JSON object of the plan."""
@@ -145,4 +146,5 @@ def dry_run(
         in_doubt=doubted,
         fixed_width=store.targets.staged.fixed_width(),
         exchange=store.targets.staged.exchange_room(target.dim, found.census.live) if options.stages(run) else None,
+        sample=load.sample.texts,
     )

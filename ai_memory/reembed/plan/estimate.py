@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil
 from typing import TYPE_CHECKING
 
 from ai_memory.memory.freshness import OVERSIZE, Document, Unfit
+from ai_memory.reembed.plan.sample import Sample
 from ai_memory.vectors.witness import WITNESS_TEXTS
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ USUAL_BYTES_A_TOKEN = 4
 class Load:
     """What the rows that a run would try to embed would send to a model that reads `max_tokens` of a text.
 
-    `lost` tokens of `truncated` rows are cut off, `oversize` rows are too long to be sent at all.
+    `lost` tokens of `truncated` rows are cut off, `oversize` rows are too long to be sent at all; `sample` has some of
+    the texts.
     """
 
     max_tokens: int
@@ -32,6 +34,7 @@ class Load:
     truncated: int = 0
     lost: int = 0
     oversize: int = 0
+    sample: Sample = field(default_factory=Sample)
 
     def add(self, examined: Document | Unfit) -> None:
         """Count one of those rows."""
@@ -40,6 +43,7 @@ class Load:
             return
         tokens = self.count_tokens(examined.text) if self.count_tokens else examined.size // USUAL_BYTES_A_TOKEN + 1
         self.tokens += tokens
+        self.sample.add(examined.text, examined.size)
         if 0 < self.max_tokens < tokens:
             self.truncated += 1
             self.lost += tokens - self.max_tokens

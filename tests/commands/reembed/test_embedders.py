@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -135,6 +136,33 @@ def test_the_plan_says_processes_threads_and_memory(command: Command) -> None:
     assert "; the model takes 90 MB of memory in each, 18 GB in all," in planned.err
     assert "compute no more at once." in planned.err
     assert command.run("reembed", "--dry-run", "--json").json["embedders"] is None
+
+
+@pytest.mark.parametrize("workers", [None, 2])
+def test_a_probe_measures_the_workers_on_texts_of_the_file_and_writes_nothing(
+    command: Command, workers: int | None
+) -> None:
+    flags = ["--embedders", str(workers)] if workers else []
+    planned = command.run("reembed", "--dry-run", "--probe", "--json", *flags)
+
+    assert planned.code == 0, planned.err
+    told = re.fullmatch(r"at the rate of the probe, ([\d.,]+) rows/s by (\d) workers?", planned.json["estimated_by"])
+    assert told, planned.json["estimated_by"]
+    assert int(told[2]) == (workers or 1)
+    rows_per_second = float(told[1].replace(",", ""))
+    assert planned.json["estimated_seconds"] == pytest.approx(ROWS / rows_per_second, rel=0.02, abs=0.1)
+    if workers:
+        in_all = planned.json["embedders"]["worker_seconds"]
+        assert in_all == pytest.approx(workers * planned.json["estimated_seconds"], rel=0.02, abs=0.2)
+    assert files.embedded(command.db) == 0
+
+
+def test_a_probe_with_nothing_to_send_measures_nothing(command: Command) -> None:
+    assert command.reembed().code == 0
+
+    planned = command.run("reembed", "--dry-run", "--probe", "--json", "--embedders", "2")
+
+    assert (planned.code, planned.json["rows_to_embed"], planned.json["probed"]) == (0, 0, True)
 
 
 def test_processes_are_for_a_local_model(tmp_path: Path, endpoint: FakeEndpoint) -> None:
