@@ -6,6 +6,7 @@ import importlib.util
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from tests.commands.reembed.conftest import ROWS, WORDS
 from tests.support import files
 from tests.support.command import Answer, Command, answer, kill, wait_for
 from tests.support.processes import all_processes, below, runs
-from tests.support.ray_head import ray_head
+from tests.support.ray_head import Head, ray_head
 
 pytestmark = pytest.mark.real_model
 pytest.importorskip("ray", reason="Ray is not installed: pip install ray[client]")
@@ -24,6 +25,13 @@ MANY = 1_000
 """Rows more than a cluster takes to start another node."""
 WORKERS = 2
 """Of each a core: as many as this machine has, or fewer."""
+
+
+@pytest.fixture(scope="module")
+def head() -> Iterator[Head]:
+    """A cluster of others; it takes seconds to start."""
+    with ray_head(cores=WORKERS) as started_head:
+        yield started_head
 
 
 def started(command: Command, where: str = "ray") -> subprocess.Popen[str]:
@@ -87,33 +95,34 @@ def test_a_signal_to_all_processes_ends_the_run_and_leaves_none_of_them(command:
     assert complete(command, command.reembed("--resume"))
 
 
-def test_a_cluster_is_connected_to_and_left_as_it_was_also_by_a_driver_that_is_killed(command: Command) -> None:
+def test_a_cluster_is_connected_to_and_left_as_it_was_also_by_a_driver_that_is_killed(
+    command: Command, head: Head
+) -> None:
     def actors() -> list[int]:
         return [pid for pid, (_, line) in all_processes().items() if line.startswith("ray::Actor")]
 
     before = set(actors())
-    with ray_head(cores=WORKERS) as head:
-        there = Command(command.db, {**command.env, **head.env})
-        told = there.run("reembed", "--dry-run", "--json", "--embedders", head.address)
-        assert told.code == 0, told.err
-        assert told.json["embedders"]["processes"] == WORKERS
-        assert told.json["embedders"]["beyond_loopback"] is True
-        assert f"2 workers embed, at {head.address}, on 1 core each; the model takes 90 MB" in told.err
-        assert "The texts of the rows go to that cluster, which listens beyond loopback." in told.err
+    there = Command(command.db, {**command.env, **head.env})
+    told = there.run("reembed", "--dry-run", "--json", "--embedders", head.address)
+    assert told.code == 0, told.err
+    assert told.json["embedders"]["processes"] == WORKERS
+    assert told.json["embedders"]["beyond_loopback"] is True
+    assert f"2 workers embed, at {head.address}, on 1 core each; the model takes 90 MB" in told.err
+    assert "The texts of the rows go to that cluster, which listens beyond loopback." in told.err
 
-        probed = there.run("reembed", "--dry-run", "--probe", "--json", "--embedders", head.address)
-        assert probed.code == 0, probed.err
-        assert probed.json["estimated_by"].endswith(f"rows/s by {WORKERS} workers")
-        in_all = WORKERS * probed.json["estimated_seconds"]
-        assert probed.json["embedders"]["worker_seconds"] == pytest.approx(in_all, abs=0.2)
-        assert "All workers together would be at work for about" in probed.err
-        assert files.embedded(there.db) == 0
-        wait_for(lambda: set(actors()) <= before, seconds=30)
+    probed = there.run("reembed", "--dry-run", "--probe", "--json", "--embedders", head.address)
+    assert probed.code == 0, probed.err
+    assert probed.json["estimated_by"].endswith(f"rows/s by {WORKERS} workers")
+    in_all = WORKERS * probed.json["estimated_seconds"]
+    assert probed.json["embedders"]["worker_seconds"] == pytest.approx(in_all, abs=0.2)
+    assert "All workers together would be at work for about" in probed.err
+    assert files.embedded(there.db) == 0
+    wait_for(lambda: set(actors()) <= before, seconds=30)
 
-        kill(started(there, head.address))
-        wait_for(lambda: set(actors()) <= before, seconds=30)
-        assert complete(there, there.reembed("--resume", "--embedders", head.address))
-        wait_for(lambda: set(actors()) <= before, seconds=30)
+    kill(started(there, head.address))
+    wait_for(lambda: set(actors()) <= before, seconds=30)
+    assert complete(there, there.reembed("--resume", "--embedders", head.address))
+    wait_for(lambda: set(actors()) <= before, seconds=30)
 
 
 def test_a_node_that_comes_is_used_and_one_that_goes_costs_no_row(command: Command) -> None:
@@ -140,6 +149,15 @@ def test_a_node_that_comes_is_used_and_one_that_goes_costs_no_row(command: Comma
     assert ended.json["quarantined"] == 0
     done = files.execute(command.db, "SELECT embedding IS NOT NULL FROM memories WHERE namespace = 'a' ORDER BY id")
     assert done == sorted(done, reverse=True), "a row before the cursor has no vector"
+
+
+def test_a_cluster_that_asks_for_another_token_is_told_as_that(command: Command, head: Head) -> None:
+    stranger = Command(command.db, {**command.env, **head.env, "RAY_AUTH_TOKEN": "of-another-cluster-altogether"})
+    refused = stranger.run("reembed", "--embedders", head.address)
+
+    assert refused.code == 3
+    assert "it asks for a token, and that of here is not its own" in refused.error
+    assert "RAY_AUTH_TOKEN" in refused.err
 
 
 def test_the_plan_says_workers_memory_and_who_reaches_them_and_starts_no_ray(command: Command) -> None:

@@ -48,6 +48,7 @@ LEAVES_S = 3.0
 STORE_BYTES = 80 * 2**20
 """Of what Ray keeps in shared memory; it takes no less. An answer of 64 vectors has 100 KB at most."""
 _LOOPBACK = "127.0.0.1"
+NOT_LET_IN = "it asks for a token, and that of here is not its own"
 
 
 def serve(channel: Channel[RayMessage], join: Join) -> None:
@@ -195,8 +196,10 @@ def _joined(join: Join) -> Joined:
     """Start a Ray, or connect to one."""
     if join.address:
         # Ray itself would try for half a minute.
-        host, _, port = join.address.removeprefix("ray://").rpartition(":")
+        bare = join.address.removeprefix("ray://")
+        host, _, port = bare.rpartition(":")
         socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWERS_S).close()
+        _require_let_in(bare)
         ray.init(address=join.address, log_to_driver=False, configure_logging=False)
         return Joined(_free_cores(), f"at {join.address}")
     _keep_to_loopback()
@@ -212,6 +215,25 @@ def _joined(join: Join) -> Joined:
     )
     only = ray.util.get_node_ip_address() == _LOOPBACK
     return Joined(join.cores, "on loopback alone" if only else "beyond loopback")
+
+
+def _require_let_in(address: str) -> None:
+    """Check that a cluster takes our token: where it does not, Ray's client tries for half a minute, and says nothing.
+
+    Raises:
+        RuntimeError: it does not.
+    """
+    import grpc
+    from ray._private.grpc_utils import init_grpc_channel
+    from ray.core.generated import ray_client_pb2, ray_client_pb2_grpc
+
+    ping = ray_client_pb2.ClusterInfoRequest(type=ray_client_pb2.ClusterInfoType.PING)
+    with init_grpc_channel(address) as channel:
+        try:
+            ray_client_pb2_grpc.RayletDriverStub(channel).ClusterInfo(ping, timeout=ANSWERS_S)
+        except grpc.RpcError as error:
+            if error.code() is grpc.StatusCode.UNAUTHENTICATED:
+                raise RuntimeError(NOT_LET_IN) from error
 
 
 def _free_cores() -> int:
