@@ -48,9 +48,14 @@ class _Seen:
     def __init__(self) -> None:
         self.rows, self._bytes = 0, 0
 
+    @property
+    def full(self) -> bool:
+        """Whether no more rows are kept in mind."""
+        return self.rows >= SEEN or self._bytes >= SEEN_BYTES
+
     def takes(self, document: Document) -> bool:
         """Return whether one more row is kept in mind, and count it."""
-        if self.rows >= SEEN or self._bytes >= SEEN_BYTES:
+        if self.full:
             return False
         self.rows, self._bytes = self.rows + 1, self._bytes + document.size
         return True
@@ -69,6 +74,9 @@ class Alike:
     def observe(self, outcomes: Iterable[Outcome]) -> list[Document]:
         """Record rows; return those, also of the ones recorded before, that share a vector with too many others."""
         found: list[Document] = []
+        if self._seen.full and not self._shared:
+            # Nothing could be found: no vector need be hashed.
+            return found
         for each in embedded_of(outcomes):
             found += self._hear(_hash(each.vector), each.document)
         self.told.update(each.id for each in found)

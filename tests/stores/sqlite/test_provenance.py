@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -74,15 +73,15 @@ def test_a_row_moved_to_another_namespace_gets_its_vector(store: Store, target: 
 def test_a_text_with_a_nul_is_compared_whole(store: Store, target: Fingerprint, path: Path) -> None:
     files.add(path, "nul", title="t", content="a\0b")
 
-    assert committed(store, write_vectors, [replace(WRITE, id="nul", title="t", content="a\0c")], target) == [False]
-    assert committed(store, write_vectors, [replace(WRITE, id="nul", title="t", content="a\0b")], target) == [True]
+    assert committed(store, write_vectors, [WRITE._replace(id="nul", title="t", content="a\0c")], target) == [False]
+    assert committed(store, write_vectors, [WRITE._replace(id="nul", title="t", content="a\0b")], target) == [True]
 
 
 @pytest.mark.parametrize("rows", range(1, 9))
 def test_each_vector_has_its_record_though_it_rewrites_the_word_index(tmp_path: Path, rows: int) -> None:
     # In a file from before version 53. FTS5 writes some rows of its own when the next statement begins.
     shape = shapes.build(tmp_path / "old.db", 52, rows=rows, kinds={shapes.PLAIN})
-    writes = [replace(WRITE, id=str(each.id), title=str(each.title), content=str(each.content)) for each in shape.rows]
+    writes = [WRITE._replace(id=str(each.id), title=str(each.title), content=str(each.content)) for each in shape.rows]
     with writing(shape.path, now_ms=0) as store:
         assert committed(store, write_vectors, writes, known(store, EMBEDDER)) == [True] * rows
 
@@ -95,7 +94,7 @@ def test_only_columns_that_the_file_has_are_written(tmp_path: Path, version: int
     row = shape.rows[0]
     before = files.everything_else(shape.path)
     with writing(shape.path, now_ms=0) as store:
-        write = replace(WRITE, id=str(row.id), title=str(row.title), content=str(row.content))
+        write = WRITE._replace(id=str(row.id), title=str(row.title), content=str(row.content))
 
         assert committed(store, write_vectors, [write], known(store, EMBEDDER)) == [True]
 
@@ -111,7 +110,7 @@ def test_a_word_is_taken_for_a_vector_of_the_right_width_only(store: Store, targ
     assert not committed(store, attest, WRITE, target)
     store.db.execute("UPDATE memories SET embedding = ? WHERE id = 'id-000'", (BLOB,))
 
-    assert committed(store, attest, replace(WRITE, origin="attested"), target)
+    assert committed(store, attest, WRITE._replace(origin="attested"), target)
 
     assert store.db.execute(ROW) == [(BLOB, 16, "fake/hash#none")]
     assert store.db.execute(RECORD) == [(target.id, SRC, head(BLOB), "attested")]
