@@ -91,8 +91,7 @@ def _plain(row: MemoryRow) -> Document | None:
     text = document(shown, told)
     if text.isspace() or size > MAX_BYTES:
         return None
-    src = stored_hash(title, content)
-    return Document(row.id, row.namespace, shown, told, text, src, size, row.reads)
+    return Document(row.id, row.namespace, shown, told, text, stored_hash(title, content), size, row.reads)
 
 
 def identify(row: MemoryRow) -> Document | Unfit:

@@ -227,6 +227,12 @@ MUTANTS = (
         LIAR,
     ),
     _one(
+        "a record keeps the hash of an earlier text",
+        "stores.sqlite.provenance:RECORD_UNLESS_EDITED",
+        " WHERE src = excluded.src",
+        "",
+    ),
+    _one(
         "a twin's vector taken unseen",
         "stores.sqlite.provenance:vectors_of",
         "if src not in found and head(blob) == recorded and is_sound(blob, fingerprint.dim):",

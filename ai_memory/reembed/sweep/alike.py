@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -166,5 +167,5 @@ def _hash(vector: Vectors) -> bytes:
 
 def beginning(text: str) -> str:
     """Return the letters and digits with which a text begins, as far as two texts must differ in them."""
-    letters = "".join(filter(str.isalnum, text[: 4 * SAME_BEGINNING]))
-    return letters.casefold()[:SAME_BEGINNING]
+    letters = islice(filter(str.isalnum, text[: 4 * SAME_BEGINNING]), SAME_BEGINNING)
+    return "".join(letters).casefold()[:SAME_BEGINNING]

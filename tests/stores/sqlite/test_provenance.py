@@ -27,6 +27,9 @@ SRC = source_hash("title id-000 the content of id-000")
 WRITE = VectorWrite("id-000", "title id-000", "the content of id-000", BLOB, SRC, "reembed")
 ROW = "SELECT embedding, embedding_dim, embedding_space FROM memories WHERE id = 'id-000'"
 RECORD = "SELECT fingerprint_id, src, head, origin FROM embedding_provenance WHERE memory_id = 'id-000'"
+ALL_RECORDS = """
+    SELECT memory_id, fingerprint_id, src, head, origin, stretch FROM embedding_provenance ORDER BY memory_id
+"""
 ONE_TEXT = "UPDATE memories SET title = 'one title', content = 'one content' WHERE id IN ('id-000', 'id-001', 'id-002')"
 ANOTHER_VECTOR = "UPDATE memories SET embedding = CAST(embedding || x'00000000' AS BLOB) WHERE id = 'id-002'"
 LEFT = "SELECT memory_id FROM embedding_provenance WHERE memory_id IN ('id-000', 'id-001', 'id-002')"
@@ -62,6 +65,25 @@ def test_a_row_that_changed_meanwhile_gets_nothing(store: Store, target: Fingerp
     assert committed(store, write_vectors, [WRITE], target) == [False]
 
     assert (store.db.execute(ROW), store.db.execute(RECORD)) == (before, [])
+
+
+def test_each_row_of_a_page_has_its_own_record_whatever_was_recorded_of_it(store: Store, target: Fingerprint) -> None:
+    rows = documents(store, *(f"id-00{each}" for each in range(4)))
+    blobs = [encode(EMBEDDER.vector(each.text)) for each in rows]
+    writes = [write_of(each, blob) for each, blob in zip(rows, blobs, strict=True)]
+    edited, other = writes[0]._replace(src=b"an earlier text!"), writes[1]._replace(origin="store")
+    committed(store, write_vectors, [edited, other], target)
+
+    page = [*writes[:2], writes[2]._replace(blob=blobs[2][1:], proven=True), writes[3]._replace(src=b"short")]
+    assert committed(store, write_vectors, page, target) == [True] * 4
+
+    stretch = target.stretch
+    assert store.db.execute(ALL_RECORDS) == [
+        ("id-000", target.id, rows[0].src, head(blobs[0]), "reembed", stretch),
+        ("id-001", target.id, rows[1].src, head(blobs[1]), "reembed", stretch),
+        ("id-002", target.id, rows[2].src, head(blobs[2][1:]), "reembed", stretch - 1),
+        ("id-003", target.id, b"short", head(blobs[3]), "reembed", stretch),
+    ]
 
 
 def test_a_row_moved_to_another_namespace_gets_its_vector(store: Store, target: Fingerprint) -> None:
