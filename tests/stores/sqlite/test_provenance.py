@@ -86,6 +86,20 @@ def test_each_row_of_a_page_has_its_own_record_whatever_was_recorded_of_it(store
     ]
 
 
+def test_of_a_page_only_the_rows_that_changed_meanwhile_get_nothing(store: Store, target: Fingerprint) -> None:
+    rows = documents(store, *(f"id-00{each}" for each in range(4)))
+    writes = [write_of(each, encode(EMBEDDER.vector(each.text))) for each in rows]
+    store.db.execute("UPDATE memories SET content = 'edited' WHERE id = 'id-001'")
+    store.db.execute("DELETE FROM memories WHERE id = 'id-003'")
+
+    assert committed(store, write_vectors, writes, target) == [True, False, True, False]
+
+    assert [row[:3] for row in store.db.execute(ALL_RECORDS)] == [
+        ("id-000", target.id, rows[0].src),
+        ("id-002", target.id, rows[2].src),
+    ]
+
+
 def test_a_row_moved_to_another_namespace_gets_its_vector(store: Store, target: Fingerprint) -> None:
     store.db.execute("UPDATE memories SET namespace = 'elsewhere' WHERE id = 'id-000'")
 
