@@ -76,10 +76,17 @@ def examine(row: MemoryRow) -> Document | Unfit:
 
 
 def _plain(row: MemoryRow) -> Document | None:
-    """Return the document of a row like nearly all, at a third of the time; None: look closer.
+    """Return the document of a row like nearly all, at a third of the time; None: look closer."""
+    if (read := _read(row)) is None:
+        return None
+    title, content, text, size = read
+    # Its hash is that of the stored bytes, which are UTF-8.
+    src = stored_hash(row.raw_title or b"", row.raw_content or b"")
+    return Document(row.id, row.namespace, title, content, text, src, size, row.reads)
 
-    Its hash and its size are those of the stored bytes, which are UTF-8.
-    """
+
+def _read(row: MemoryRow) -> tuple[str, str, str, int] | None:
+    """Return title, content, document and its size of a row like nearly all; None: look closer."""
     title, content = row.raw_title, row.raw_content
     if not _is_plain(row) or title is None or content is None:
         return None
@@ -89,9 +96,7 @@ def _plain(row: MemoryRow) -> Document | None:
     except UnicodeDecodeError:
         return None
     text = document(shown, told)
-    if text.isspace() or size > MAX_BYTES:
-        return None
-    return Document(row.id, row.namespace, shown, told, text, stored_hash(title, content), size, row.reads)
+    return None if text.isspace() or size > MAX_BYTES else (shown, told, text, size)
 
 
 def identify(row: MemoryRow) -> Document | Unfit:
@@ -106,6 +111,8 @@ def embeddable(row: MemoryRow) -> bool:
 
 def text_to_embed(row: MemoryRow) -> str | None:
     """Return the text of the document that `examine` has for a row, None where it has none."""
+    if read := _read(row):
+        return read[2]
     text = _text(row)
     return None if isinstance(text, Reason) else text
 

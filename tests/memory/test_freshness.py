@@ -190,10 +190,10 @@ def test_a_row_read_the_short_way_is_what_it_is_read_the_long_way(
     read = row(raw_title=title, raw_content=content, is_text=int(is_text), envelope=envelope)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(freshness, "_plain", lambda _: None)
-        long_way = examine(read)
+        patch.setattr(freshness, "_read", lambda _: None)
+        long_way = examine(read), embeddable(read)
 
-    assert examine(read) == long_way
+    assert (examine(read), embeddable(read)) == long_way
 
 
 @pytest.mark.parametrize("encoding", ["UTF-16le", "UTF-16be"])
