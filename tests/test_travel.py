@@ -106,7 +106,7 @@ GIVEN: Mapping[str, Any] = {
 def test_a_value_that_travels_cannot_be_changed_and_comes_back_equal(value: object) -> None:
     kind: Any = type(value)
 
-    assert kind.__dataclass_params__.frozen
+    assert isinstance(value, tuple) or kind.__dataclass_params__.frozen
     assert same(back(value), value)
 
 

@@ -133,7 +133,7 @@ def untitled(documents: Sequence[Document]) -> list[Document]:
     for each in documents:
         content = each.content.replace(each.title, " ") if each.title else ""
         if each.title.strip() and content.strip():
-            found.append(replace(each, text=content))
+            found.append(each._replace(text=content))
     return found[: max(TITLES, len(documents) // 3)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from ai_memory.memory.freshness import Document, Unfit
@@ -12,9 +12,8 @@ if TYPE_CHECKING:
     from ai_memory.vectors.target import Vectors
 
 
-@dataclass(frozen=True, slots=True)
-class Embedded:
-    """It has a vector: float32, shape (dim,)."""
+class Embedded(NamedTuple):
+    """It has a vector: float32, shape (dim,). A tuple, because a sweep makes one per row."""
 
     document: Document
     vector: Vectors

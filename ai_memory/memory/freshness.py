@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ai_memory.memory.document import MAX_BYTES, document, source_hash, stored_hash
 from ai_memory.memory.reason import Reason
@@ -31,12 +31,12 @@ class Freshness(Enum):
     STALE = "stale"
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(NamedTuple):
     """A row's text, ready to be embedded: `size` bytes; `src` is its hash, `reads` how often the row was read.
 
-    Title, content and envelope are as they are stored. Of an encrypted row the content is empty, the text sealed, and
-    `src` the hash of title and envelope, which needs no key and tells nothing of the text.
+    A tuple, because a sweep makes one per row. Title, content and envelope are as they are stored. Of an encrypted row
+    the content is empty, the text sealed, and `src` the hash of title and envelope, which needs no key and tells
+    nothing of the text.
     """
 
     id: str
@@ -67,11 +67,36 @@ class Unfit:
 
 def examine(row: MemoryRow) -> Document | Unfit:
     """Return the document of a row, or why there is none."""
+    if found := _plain(row):
+        return found
     text = _text(row)
     if isinstance(text, Reason):
         return Unfit(row.id, row.namespace, _source(row), text, row.title)
-    size = utf8_size(text)
-    return _document(row, text, size)
+    return _document(row, text, utf8_size(text))
+
+
+def _plain(row: MemoryRow) -> Document | None:
+    """Return the document of a row like nearly all, at a third of the time; None: look closer."""
+    if (read := _read(row)) is None:
+        return None
+    title, content, text, size = read
+    # Its hash is that of the stored bytes, which are UTF-8.
+    src = stored_hash(row.raw_title or b"", row.raw_content or b"")
+    return Document(row.id, row.namespace, title, content, text, src, size, row.reads)
+
+
+def _read(row: MemoryRow) -> tuple[str, str, str, int] | None:
+    """Return title, content, document and its size of a row like nearly all; None: look closer."""
+    title, content = row.raw_title, row.raw_content
+    if not _is_plain(row) or title is None or content is None:
+        return None
+    size = len(title) + 1 + len(content)
+    try:
+        shown, told = title.decode(), content.decode()
+    except UnicodeDecodeError:
+        return None
+    text = document(shown, told)
+    return None if text.isspace() or size > MAX_BYTES else (shown, told, text, size)
 
 
 def identify(row: MemoryRow) -> Document | Unfit:
@@ -86,6 +111,8 @@ def embeddable(row: MemoryRow) -> bool:
 
 def text_to_embed(row: MemoryRow) -> str | None:
     """Return the text of the document that `examine` has for a row, None where it has none."""
+    if read := _read(row):
+        return read[2]
     text = _text(row)
     return None if isinstance(text, Reason) else text
 
@@ -131,10 +158,15 @@ def carries_stamp(row: MemoryRow, target: Fingerprint | Target, traits: Traits) 
 def has_text(row: MemoryRow, src: bytes | None) -> bool:
     """Return whether `src` is the hash of a row's present state."""
     title, content = row.raw_title, row.raw_content
-    if not row.is_text or row.envelope is not None or title is None or content is None or not row.codec.is_utf8:
+    if not _is_plain(row) or title is None or content is None:
         return _source(row) == src
     # Of bytes that are not valid text it is a hash that no document has.
     return stored_hash(title, content) == src
+
+
+def _is_plain(row: MemoryRow) -> bool:
+    """Return whether the stored bytes of title and content, where there are any, are what is hashed."""
+    return bool(row.is_text) and row.envelope is None and row.codec.is_utf8
 
 
 def _text(row: MemoryRow) -> str | Reason:

@@ -8,7 +8,7 @@ again exactly, and can be printed with `printable`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ai_memory.text.invisible import escaped
@@ -23,11 +23,12 @@ class Codec:
 
     encoding: str
     opener: Opener | None = None
+    is_utf8: bool = field(init=False)
+    """Whether stored text is UTF-8, as hashes of texts are. Found out once: it is asked several times for every row."""
 
-    @property
-    def is_utf8(self) -> bool:
-        """Whether stored text is UTF-8, as hashes of texts are."""
-        return self.encoding == "UTF-8"
+    def __post_init__(self) -> None:
+        """Find out what the encoding is."""
+        object.__setattr__(self, "is_utf8", self.encoding == "UTF-8")
 
     @property
     def _python(self) -> tuple[str, str]:
@@ -37,7 +38,6 @@ class Codec:
 
     def name(self, stored: bytes) -> str:
         """Return an id or a namespace read as bytes."""
-        # Asked for every row of a census: the usual encoding is not looked up first.
         return stored.decode("utf-8", "surrogateescape") if self.is_utf8 else stored.decode(*self._python)
 
     def bound(self, name: str) -> bytes:
@@ -51,7 +51,7 @@ class Codec:
     def text(self, stored: bytes) -> str | None:
         """Return a text read as bytes, None where it is not valid."""
         try:
-            return stored.decode(self._python[0])
+            return stored.decode() if self.is_utf8 else stored.decode(self._python[0])
         except UnicodeError:
             return None
 

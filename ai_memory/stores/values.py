@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ai_memory.text.times import with_timestamps
 
@@ -296,10 +296,10 @@ class KeptTarget:
     witness: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class VectorWrite:
+class VectorWrite(NamedTuple):
     """One vector to write: of which memory, of which exact text, in which space.
 
+    A tuple, because a sweep makes one per row.
     `src` is the hash of the document embedded; `origin` names the writer (see embedding_provenance). `proven`: it was
     seen to be right before, so that it is no part of the target's present stretch. `envelope` has an encrypted text.
     """

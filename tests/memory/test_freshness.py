@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ai_memory.memory import freshness
 from ai_memory.memory.document import MAX_BYTES, document, source_hash, stored_hash
 from ai_memory.memory.freshness import (
     Document,
@@ -175,6 +176,24 @@ def test_an_unreadable_row_is_known_by_its_raw_bytes() -> None:
 @given(st.text(), st.text())
 def test_the_hash_of_stored_bytes_is_that_of_their_document(title: str, content: str) -> None:
     assert stored_hash(title.encode(), content.encode()) == source_hash(document(title, content))
+
+
+STORED = (
+    st.text().map(str.encode) | st.binary() | st.sampled_from([b"", b" \n", b"\xc2\xa0", b"a\0b", b"x" * MAX_BYTES])
+)
+
+
+@given(STORED | st.none(), STORED | st.none(), st.booleans(), st.none() | st.just(b"sealed"))
+def test_a_row_read_the_short_way_is_what_it_is_read_the_long_way(
+    title: bytes | None, content: bytes | None, is_text: bool, envelope: bytes | None
+) -> None:
+    read = row(raw_title=title, raw_content=content, is_text=int(is_text), envelope=envelope)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(freshness, "_read", lambda _: None)
+        long_way = examine(read), embeddable(read)
+
+    assert (examine(read), embeddable(read)) == long_way
 
 
 @pytest.mark.parametrize("encoding", ["UTF-16le", "UTF-16be"])

@@ -146,8 +146,8 @@ MUTANTS = (
     _one(
         "write by id alone",
         "stores.sqlite.provenance:UPDATE_VECTOR",
-        "AND +title IS :title AND content IS :content",
-        "AND (:title IS NOT NULL OR :content IS NOT NULL)",
+        "AND +title IS ?6 AND content IS ?7",
+        "AND (?6 IS NOT NULL OR ?7 IS NOT NULL)",
     ),
     _one(
         "no final census",
@@ -222,9 +222,15 @@ MUTANTS = (
     _one(
         "vectors without their stretch",
         "stores.sqlite.provenance:record_provenance",
-        "stretch = fingerprint.stretch",
-        "stretch = -1",
+        "stretch, bound = fingerprint.stretch,",
+        "stretch, bound = -1,",
         LIAR,
+    ),
+    _one(
+        "a record keeps the hash of an earlier text",
+        "stores.sqlite.provenance:RECORD_UNLESS_EDITED",
+        " WHERE src = excluded.src",
+        "",
     ),
     _one(
         "a twin's vector taken unseen",
@@ -322,8 +328,8 @@ MUTANTS = (
     ),
     _one(
         "redo of another text",
-        "reembed.sweep.scan:Scan._gather",
-        "self._kept.get(judged.document.src)",
+        "reembed.sweep.scan:Scan._gather_stale",
+        "self._kept.get(document.src)",
         "next(iter(self._kept.values()), None)",
     ),
     _one(

@@ -301,8 +301,8 @@ class ReadingSuite(Suite):
         found = identify(row)
         assert isinstance(found, Document)
         assert (found.content, found.text, found.envelope) == ("", "", b"one")
-        write = replace(write_of(store, "id-001"), id=found.id, title=found.title, content="", src=found.src)
-        write = replace(write, envelope=found.envelope)
+        write = write_of(store, "id-001")._replace(id=found.id, title=found.title, content="", src=found.src)
+        write = write._replace(envelope=found.envelope)
 
         subject.encrypt("id-000", b"another")
         with store.transaction() as transaction:
@@ -495,7 +495,7 @@ class WritingSuite(Suite):
     ) -> None:
         other = entered(store, replace(EMBEDDER, model="another"))
         written(store, other, write_of(store, "id-000"))
-        attested = replace(write_of(store, "id-000", origin=ATTESTED), blob=b"")
+        attested = write_of(store, "id-000", origin=ATTESTED)._replace(blob=b"")
         with store.transaction() as transaction:
             assert transaction.vectors.attest(attested, target)
             assert not transaction.vectors.attest(write_of(store, "id-001", origin=ATTESTED), target)
@@ -540,7 +540,7 @@ class WritingSuite(Suite):
         another = entered(store, replace(EMBEDDER, model="another"))
         with store.transaction() as transaction:
             vectors = transaction.vectors
-            assert vectors.disown([writes[0], replace(writes[1], blob=writes[2].blob)], target, unstamp=True) == 0
+            assert vectors.disown([writes[0], writes[1]._replace(blob=writes[2].blob)], target, unstamp=True) == 0
             assert vectors.disown(writes, another, unstamp=True) == 0
 
         assert [freshness(store, target, each) for each in IDS[1:3]] == [Freshness.FRESH, Freshness.FRESH]
@@ -582,7 +582,7 @@ class WritingSuite(Suite):
         write = write_of(store, "id-000")
         written(store, target, write)
         with store.transaction() as transaction:
-            assert transaction.vectors.attest(replace(write, origin=ATTESTED), target)
+            assert transaction.vectors.attest(write._replace(origin=ATTESTED), target)
 
         assert store.memories.vectors_of([write.src], target) == {}
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import islice, repeat
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from ai_memory.memory.freshness import (
@@ -120,11 +120,13 @@ class Census:
         """Count a row that a run would try to embed, with its text; None: it has none that can be embedded."""
         if text is None:
             return
-        self.shortest = text if not self.to_embed else min(self.shortest, text, key=len)
+        if not self.to_embed or len(text) < len(self.shortest):
+            self.shortest = text
         self.to_embed += 1
         self.encrypted += isinstance(text, Sealed)
-        self.to_replace += row.embedding is not None
-        self.bytes_to_keep += len(row.embedding or b"")
+        if row.embedding is not None:
+            self.to_replace += 1
+            self.bytes_to_keep += len(row.embedding)
 
     def stale_outside(self, scope: Scope) -> int:
         """Return how many stale rows are in other namespaces than those of `scope`."""
@@ -180,13 +182,22 @@ def count_rows(
     while block := list(islice(rows, AT_ONCE)):
         if listener.block:
             listener.block()
-        sound = which_sound([row.embedding for row in block], target.dim) if target else repeat(None)
-        for row, is_one in zip(block, sound, strict=False):
+        for row, is_one in zip(block, _which_sound(block, target), strict=True):
             if count.add(row, sound=is_one):
                 census.would_embed(row, text_to_embed(row))
                 if listener.stale:
                     listener.stale(examine(row))
     return census
+
+
+def _which_sound(block: Sequence[MemoryRow], target: Fingerprint | None) -> Sequence[bool]:
+    """Return of each row whether its vector is sound, as far as it is recorded as the target's; others are not asked.
+
+    False for those: whether a row is fresh does not depend on it then.
+    """
+    if target is None:
+        return [False] * len(block)
+    return which_sound([row.embedding if row.fingerprint_id == target.id else None for row in block], target.dim)
 
 
 class _Count:
@@ -205,10 +216,10 @@ class _Count:
         self._scope, self._means = scope, means
         self._swept: dict[bytes, str | None] = {}
 
-    def add(self, row: MemoryRow, *, sound: bool | None) -> bool:
+    def add(self, row: MemoryRow, *, sound: bool) -> bool:
         """Count a row and return whether a run would have to examine it, to embed it if it can be."""
-        census = self._census
-        namespace = self._namespace(row)
+        census, raw = self._census, row.raw_namespace
+        namespace = self._swept[raw] if raw in self._swept else self._look_up(row)
         if namespace is None:
             census.substrate += 1
             return False
@@ -231,20 +242,20 @@ class _Count:
             census.quarantined_ids.add(row.id)
             return self._means.retry_quarantined
         census.stale += 1
-        census.unattested += row.fingerprint_id is None and row.embedding is not None
-        census.unstamped += row.fingerprint_id is None and row.embedding is not None and row.raw_space is None
-        census.overwritten += was_written(row, self._target)
-        census.edited += was_edited(row, self._target)
+        if row.fingerprint_id is None:
+            census.unattested += row.embedding is not None
+            census.unstamped += row.embedding is not None and row.raw_space is None
+        else:
+            census.overwritten += was_written(row, self._target)
+            census.edited += was_edited(row, self._target)
         if len(census.first_stale) < FIRST_STALE:
             census.first_stale.append(row.id)
         census.stale_by_namespace[namespace] += 1
         stamp = self._means.stamp
         return not (stamp and carries_stamp(row, stamp, self._traits) and embeddable(row))
 
-    def _namespace(self, row: MemoryRow) -> str | None:
-        """Return the namespace of a row, None where it is not swept; asked for once a namespace."""
-        raw = row.raw_namespace
-        if raw not in self._swept:
-            name = row.namespace
-            self._swept[raw] = name if in_scope(name, self._scope) else None
-        return self._swept[raw]
+    def _look_up(self, row: MemoryRow) -> str | None:
+        """Return the namespace of a row, None where it is not swept; it need not be looked up again."""
+        name = row.namespace
+        found = self._swept[row.raw_namespace] = name if in_scope(name, self._scope) else None
+        return found

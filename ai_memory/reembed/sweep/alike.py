@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,9 +49,14 @@ class _Seen:
     def __init__(self) -> None:
         self.rows, self._bytes = 0, 0
 
+    @property
+    def full(self) -> bool:
+        """Whether no more rows are kept in mind."""
+        return self.rows >= SEEN or self._bytes >= SEEN_BYTES
+
     def takes(self, document: Document) -> bool:
         """Return whether one more row is kept in mind, and count it."""
-        if self.rows >= SEEN or self._bytes >= SEEN_BYTES:
+        if self.full:
             return False
         self.rows, self._bytes = self.rows + 1, self._bytes + document.size
         return True
@@ -69,6 +75,9 @@ class Alike:
     def observe(self, outcomes: Iterable[Outcome]) -> list[Document]:
         """Record rows; return those, also of the ones recorded before, that share a vector with too many others."""
         found: list[Document] = []
+        if self._seen.full and not self._shared:
+            # Nothing could be found: no vector need be hashed.
+            return found
         for each in embedded_of(outcomes):
             found += self._hear(_hash(each.vector), each.document)
         self.told.update(each.id for each in found)
@@ -158,5 +167,5 @@ def _hash(vector: Vectors) -> bytes:
 
 def beginning(text: str) -> str:
     """Return the letters and digits with which a text begins, as far as two texts must differ in them."""
-    letters = "".join(filter(str.isalnum, text[: 4 * SAME_BEGINNING]))
-    return letters.casefold()[:SAME_BEGINNING]
+    letters = islice(filter(str.isalnum, text[: 4 * SAME_BEGINNING]), SAME_BEGINNING)
+    return "".join(letters).casefold()[:SAME_BEGINNING]

@@ -122,9 +122,11 @@ class _Rows:
         """Write vectors and return what became of each, in any order; `proven`: they were seen to be right before."""
         if not vectors_of:
             return []
-        writable = [(each, blob) for each, blob in vectors_of if not self.shut_out(each)]
-        writes = [write_of(each, blob, self.journal.origin, proven=proven) for each, blob in writable]
-        one_by_one, place = self.unwritable is not None, self.journal.place
+        writable = vectors_of
+        if self.unwritable:
+            writable = [(each, blob) for each, blob in vectors_of if not self.shut_out(each)]
+        origin, place, one_by_one = self.journal.origin, self.journal.place, self.unwritable is not None
+        writes = [write_of(each, blob, origin, proven=proven) for each, blob in writable]
         written = self.transaction.vectors.write(writes, self.target, one_by_one=one_by_one, place=place)
         done = [each for (each, _), was in zip(writable, written, strict=True) if was]
         self.transaction.quarantine.lift(self.target.id, [each.id for each in done])

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ai_memory.memory.freshness import Document, Freshness, Unfit, classify, examine
 from ai_memory.reembed.page import Page
@@ -57,8 +57,7 @@ class ScanOrder:
     within: Container[str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Stale:
+class _Stale(NamedTuple):
     """A row that is to get a vector, its text, and where the vector comes from."""
 
     row: MemoryRow
@@ -134,17 +133,14 @@ class Scan:
             yield from self._chunk(namespace, ids[start : start + READ_ROWS])
 
     def _chunk(self, namespace: str | None, ids: Sequence[str]) -> Iterator[Page]:
-        judged = {
-            row.id: self._judge(row)
-            for row in self._store.memories.rows_by_id(ids, target=self._order.target.id)
-            if row.live and self._is_met_now(row, namespace)
-        }
+        rows = self._store.memories.rows_by_id(ids, target=self._order.target.id)
+        judged = {row.id: self._judge(row) for row in self._met_now(rows, namespace)}
         if namespace is None:
             self._met.update(judged)
         self._find_vectors(judged.values())
         for row_id in ids:
-            if row_id in judged:
-                while (taken := self._gather(judged[row_id])) is not Take.TAKEN:
+            if verdict := judged.get(row_id):
+                while (taken := self._gather(verdict)) is not Take.TAKEN:
                     if taken is Take.SPENT:
                         return
                     # It may have no rows: whoever takes it settles those before, and asks for the next one then.
@@ -153,10 +149,12 @@ class Scan:
             if self._full():
                 yield self._take()
 
-    def _is_met_now(self, row: MemoryRow, namespace: str | None) -> bool:
+    def _met_now(self, rows: Sequence[MemoryRow], namespace: str | None) -> list[MemoryRow]:
         if namespace is None:
-            return self._order.within is None or row.namespace in self._order.within
-        return row.namespace == namespace and row.id not in self._met
+            within = self._order.within
+            return [row for row in rows if row.live and (within is None or row.namespace in within)]
+        raw, met = rows[0].codec.bound(namespace) if rows else b"", self._met
+        return [row for row in rows if row.live and row.raw_namespace == raw and not (met and row.id in met)]
 
     def _judge(self, row: MemoryRow) -> _Verdict:
         order, traits = self._order, self._traits
@@ -178,6 +176,8 @@ class Scan:
 
     def _gather(self, judged: _Verdict) -> Take:
         """Put a row where it belongs; it is left out where it would have to be embedded and the budget has no room."""
+        if isinstance(judged, _Stale):
+            return self._gather_stale(judged)
         page = self._gathering
         match judged:
             case Freshness.FRESH:
@@ -188,24 +188,29 @@ class Scan:
                 page.left += 1
             case Unfit():
                 page.unfit.append(judged)
-            case _Stale(way=Way.ATTEST):
-                page.attested.append(judged.document)
-            case _Stale() if self._order.source.shares and judged.document.src in self._shared:
-                page.duplicates.append(judged.document)
-            case _Stale() if kept := self._kept.get(judged.document.src):
-                if (taken := self.budget.take_row()) is Take.TAKEN:
-                    page.add_kept(judged.document, kept)
-                return taken
-            case _Stale():
-                return self._send(judged)
+        return Take.TAKEN
+
+    def _gather_stale(self, stale: _Stale) -> Take:
+        page, document = self._gathering, stale.document
+        if stale.way is Way.ATTEST:
+            page.attested.append(document)
+        elif document.src in self._shared and self._order.source.shares:
+            page.duplicates.append(document)
+        elif kept := self._kept.get(document.src):
+            if (taken := self.budget.take_row()) is Take.TAKEN:
+                page.add_kept(document, kept)
+            return taken
+        else:
+            return self._send(stale)
         return Take.TAKEN
 
     def _send(self, stale: _Stale) -> Take:
-        taken = self.budget.take(stale.document.text)
-        if taken is Take.TAKEN:
-            for known in (self._on_their_way, self._shared):
-                known.add(stale.document.src)
-            self._gathering.add(stale.document, comparable=is_comparable(stale.row, self._order.target))
+        document = stale.document
+        if (taken := self.budget.take(document.text)) is Take.TAKEN:
+            self._on_their_way.add(document.src)
+            self._shared.add(document.src)
+            page = self._gathering
+            page.add(document, comparable=page.comparable or is_comparable(stale.row, self._order.target))
         return taken
 
     def _full(self) -> bool:
@@ -215,6 +220,15 @@ class Scan:
     def _take(self) -> Page:
         page, self._gathering = self._gathering.page(), _Gathering()
         return page
+
+
+@dataclass(slots=True)
+class _Step:
+    """How far the page being filled comes in one namespace."""
+
+    last: str | None = None
+    rows: int = 0
+    eof: bool = False
 
 
 @dataclass(slots=True)
@@ -233,7 +247,7 @@ class _Gathering:
     bytes: int = 0
     taken: list[Embedded] = field(default_factory=list)
     unproven: list[Embedded] = field(default_factory=list)
-    steps: dict[str | None, Checkpoint] = field(default_factory=dict)
+    steps: dict[str | None, _Step] = field(default_factory=dict)
 
     def add_kept(self, document: Document, kept: KeptVector) -> None:
         (self.taken if kept.proven else self.unproven).append(given_again(document, kept))
@@ -241,16 +255,20 @@ class _Gathering:
     def add(self, document: Document, *, comparable: bool) -> None:
         self.documents.append(document)
         self.bytes += document.size
-        self.comparable |= comparable
+        self.comparable = comparable
 
     def pass_row(self, namespace: str | None, row_id: str) -> None:
         self.passed += 1
-        done = self.steps[namespace].rows_done + 1 if namespace in self.steps else 1
-        self.steps[namespace] = Checkpoint(namespace, row_id, eof=False, rows_done=done)
+        step = self._step(namespace)
+        step.last, step.rows = row_id, step.rows + 1
 
     def pass_end(self, namespace: str) -> None:
-        last = self.steps.get(namespace, Checkpoint(namespace, None, eof=True, rows_done=0))
-        self.steps[namespace] = Checkpoint(namespace, last.cursor_id, eof=True, rows_done=last.rows_done)
+        self._step(namespace).eof = True
+
+    def _step(self, namespace: str | None) -> _Step:
+        if (step := self.steps.get(namespace)) is None:
+            step = self.steps[namespace] = _Step()
+        return step
 
     def page(self) -> Page:
         return Page(
@@ -265,5 +283,5 @@ class _Gathering:
             comparable=self.comparable,
             taken=tuple(self.taken),
             unproven=tuple(self.unproven),
-            steps=dict(self.steps),
+            steps={name: Checkpoint(name, each.last, each.eof, each.rows) for name, each in self.steps.items()},
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ai_memory.stores.postgres import pending, previous, staged
@@ -87,7 +86,7 @@ def attest(transaction: Transaction, write: VectorWrite, fingerprint: Fingerprin
     blob = stored_blob(transaction, write)
     if blob is None or not is_sound(blob, fingerprint.dim):
         return False
-    stands = replace(write, blob=blob)
+    stands = write._replace(blob=blob)
     if isinstance(place, Staged):
         return staged.write(transaction, [stands], fingerprint)[0]
     _attest(transaction, stands, fingerprint, place.keep_for)

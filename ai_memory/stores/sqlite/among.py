@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ai_memory.stores.sqlite.base import Transaction
     from ai_memory.stores.sqlite.connection import Binding, Connection, Row
 
 VALUES = "carray(:values)"
@@ -20,3 +21,9 @@ VALUES = "carray(:values)"
 def among(db: Connection, sql: str, values: Sequence[bytes], bindings: Mapping[str, Binding]) -> list[Row]:
     """Return all rows of a query that reads VALUES, none where there are no values."""
     return db.execute(sql, {**bindings, "values": db.array(values)}) if values else []
+
+
+def change_among(transaction: Transaction, sql: str, values: Sequence[bytes], bindings: Mapping[str, Binding]) -> int:
+    """Run an INSERT, UPDATE or DELETE that reads VALUES, and return how many rows it changed itself."""
+    db = transaction.db
+    return db.change(sql, {**bindings, "values": db.array(values)}) if values else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tracemalloc
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from unittest.mock import patch
@@ -212,13 +212,13 @@ def test_texts_that_share_a_vector_are_found_whatever_its_length_and_wherever_th
 ) -> None:
     page = rows(*(f"{number} text" for number in range(100)))
     for length, place in enumerate(places, start=1):
-        page[place] = replace(page[place], vector=length * page[places[0]].vector)
+        page[place] = page[place]._replace(vector=length * page[places[0]].vector)
 
     assert [each.document.text for each in sharing_a_vector(page)] == [f"{place} text" for place in places]
 
 
 def test_texts_whose_vectors_differ_a_little_share_none() -> None:
     page = rows(*(f"{number} text" for number in range(40)), one_vector=40)
-    nudged = [replace(each, vector=each.vector + np.eye(16)[n % 16] * 1e-3 * (n + 1)) for n, each in enumerate(page)]
+    nudged = [each._replace(vector=each.vector + np.eye(16)[n % 16] * 1e-3 * (n + 1)) for n, each in enumerate(page)]
 
     assert sharing_a_vector(nudged) == ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +27,9 @@ SRC = source_hash("title id-000 the content of id-000")
 WRITE = VectorWrite("id-000", "title id-000", "the content of id-000", BLOB, SRC, "reembed")
 ROW = "SELECT embedding, embedding_dim, embedding_space FROM memories WHERE id = 'id-000'"
 RECORD = "SELECT fingerprint_id, src, head, origin FROM embedding_provenance WHERE memory_id = 'id-000'"
+ALL_RECORDS = """
+    SELECT memory_id, fingerprint_id, src, head, origin, stretch FROM embedding_provenance ORDER BY memory_id
+"""
 ONE_TEXT = "UPDATE memories SET title = 'one title', content = 'one content' WHERE id IN ('id-000', 'id-001', 'id-002')"
 ANOTHER_VECTOR = "UPDATE memories SET embedding = CAST(embedding || x'00000000' AS BLOB) WHERE id = 'id-002'"
 LEFT = "SELECT memory_id FROM embedding_provenance WHERE memory_id IN ('id-000', 'id-001', 'id-002')"
@@ -65,6 +67,39 @@ def test_a_row_that_changed_meanwhile_gets_nothing(store: Store, target: Fingerp
     assert (store.db.execute(ROW), store.db.execute(RECORD)) == (before, [])
 
 
+def test_each_row_of_a_page_has_its_own_record_whatever_was_recorded_of_it(store: Store, target: Fingerprint) -> None:
+    rows = documents(store, *(f"id-00{each}" for each in range(4)))
+    blobs = [encode(EMBEDDER.vector(each.text)) for each in rows]
+    writes = [write_of(each, blob) for each, blob in zip(rows, blobs, strict=True)]
+    edited, other = writes[0]._replace(src=b"an earlier text!"), writes[1]._replace(origin="store")
+    committed(store, write_vectors, [edited, other], target)
+
+    page = [*writes[:2], writes[2]._replace(blob=blobs[2][1:], proven=True), writes[3]._replace(src=b"short")]
+    assert committed(store, write_vectors, page, target) == [True] * 4
+
+    stretch = target.stretch
+    assert store.db.execute(ALL_RECORDS) == [
+        ("id-000", target.id, rows[0].src, head(blobs[0]), "reembed", stretch),
+        ("id-001", target.id, rows[1].src, head(blobs[1]), "reembed", stretch),
+        ("id-002", target.id, rows[2].src, head(blobs[2][1:]), "reembed", stretch - 1),
+        ("id-003", target.id, b"short", head(blobs[3]), "reembed", stretch),
+    ]
+
+
+def test_of_a_page_only_the_rows_that_changed_meanwhile_get_nothing(store: Store, target: Fingerprint) -> None:
+    rows = documents(store, *(f"id-00{each}" for each in range(4)))
+    writes = [write_of(each, encode(EMBEDDER.vector(each.text))) for each in rows]
+    store.db.execute("UPDATE memories SET content = 'edited' WHERE id = 'id-001'")
+    store.db.execute("DELETE FROM memories WHERE id = 'id-003'")
+
+    assert committed(store, write_vectors, writes, target) == [True, False, True, False]
+
+    assert [row[:3] for row in store.db.execute(ALL_RECORDS)] == [
+        ("id-000", target.id, rows[0].src),
+        ("id-002", target.id, rows[2].src),
+    ]
+
+
 def test_a_row_moved_to_another_namespace_gets_its_vector(store: Store, target: Fingerprint) -> None:
     store.db.execute("UPDATE memories SET namespace = 'elsewhere' WHERE id = 'id-000'")
 
@@ -74,15 +109,15 @@ def test_a_row_moved_to_another_namespace_gets_its_vector(store: Store, target: 
 def test_a_text_with_a_nul_is_compared_whole(store: Store, target: Fingerprint, path: Path) -> None:
     files.add(path, "nul", title="t", content="a\0b")
 
-    assert committed(store, write_vectors, [replace(WRITE, id="nul", title="t", content="a\0c")], target) == [False]
-    assert committed(store, write_vectors, [replace(WRITE, id="nul", title="t", content="a\0b")], target) == [True]
+    assert committed(store, write_vectors, [WRITE._replace(id="nul", title="t", content="a\0c")], target) == [False]
+    assert committed(store, write_vectors, [WRITE._replace(id="nul", title="t", content="a\0b")], target) == [True]
 
 
 @pytest.mark.parametrize("rows", range(1, 9))
 def test_each_vector_has_its_record_though_it_rewrites_the_word_index(tmp_path: Path, rows: int) -> None:
     # In a file from before version 53. FTS5 writes some rows of its own when the next statement begins.
     shape = shapes.build(tmp_path / "old.db", 52, rows=rows, kinds={shapes.PLAIN})
-    writes = [replace(WRITE, id=str(each.id), title=str(each.title), content=str(each.content)) for each in shape.rows]
+    writes = [WRITE._replace(id=str(each.id), title=str(each.title), content=str(each.content)) for each in shape.rows]
     with writing(shape.path, now_ms=0) as store:
         assert committed(store, write_vectors, writes, known(store, EMBEDDER)) == [True] * rows
 
@@ -95,7 +130,7 @@ def test_only_columns_that_the_file_has_are_written(tmp_path: Path, version: int
     row = shape.rows[0]
     before = files.everything_else(shape.path)
     with writing(shape.path, now_ms=0) as store:
-        write = replace(WRITE, id=str(row.id), title=str(row.title), content=str(row.content))
+        write = WRITE._replace(id=str(row.id), title=str(row.title), content=str(row.content))
 
         assert committed(store, write_vectors, [write], known(store, EMBEDDER)) == [True]
 
@@ -111,7 +146,7 @@ def test_a_word_is_taken_for_a_vector_of_the_right_width_only(store: Store, targ
     assert not committed(store, attest, WRITE, target)
     store.db.execute("UPDATE memories SET embedding = ? WHERE id = 'id-000'", (BLOB,))
 
-    assert committed(store, attest, replace(WRITE, origin="attested"), target)
+    assert committed(store, attest, WRITE._replace(origin="attested"), target)
 
     assert store.db.execute(ROW) == [(BLOB, 16, "fake/hash#none")]
     assert store.db.execute(RECORD) == [(target.id, SRC, head(BLOB), "attested")]
