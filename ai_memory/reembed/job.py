@@ -21,6 +21,7 @@ from ai_memory.reembed.inspect.report import Expense, RunReport, report
 from ai_memory.reembed.plan.decide import Action
 from ai_memory.reembed.plan.plan import Plan, plan
 from ai_memory.reembed.plan.undo_room import require_room
+from ai_memory.reembed.replicas import require_seen
 from ai_memory.reembed.sweep.attempts import Attempts
 from ai_memory.reembed.sweep.beside import plan_beside
 from ai_memory.reembed.sweep.leaving import Leaving, nothing_stale
@@ -65,6 +66,7 @@ class Job:
     def _run(self, store: Store, holder: Holder) -> RunReport:
         began = self.tools.clock.monotonic()
         require_no_pause(store, now_ms=self._now())
+        require_seen(store, self.tools.max_lag)
         with ExitStack() as reading:
             beside = plan_beside(reading, self.database, store, self.options, self.tools, now_ms=self._now())
             return self._carry_out(beside or self._plan(store), store, holder, began)

@@ -20,6 +20,16 @@ OFTEN, OFTEN_S, SELDOM_S = 10, 0.2, 3.0
 """How often it is looked again soon, after how many seconds, and after how many from then on: with a sign of life."""
 
 
+def require_seen(store: Store, most_s: float | None) -> None:
+    """Check, before anything is done, that this user may see how far replicas are behind, where it is to be heeded.
+
+    Raises:
+        DataRefused: not so.
+    """
+    if most_s is not None:
+        store.structure.replicated()
+
+
 @dataclass(slots=True)
 class Replicas:
     """Those of one store; they may be `most_s` seconds behind (None: nobody asks)."""

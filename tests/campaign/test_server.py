@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from threading import Event, Thread
@@ -72,6 +73,13 @@ def written(url: str) -> int:
     return int(found)
 
 
+def runs(url: str) -> int:
+    """Return how many runs were ever begun."""
+    with psycopg.connect(url) as connection:
+        [(found,)] = connection.execute(b"SELECT count(*) FROM ai_memory_reembed.reembed_run").fetchall()
+    return int(found)
+
+
 def interrupted(server: Server, url: str, command: Command, *, of_server: bool) -> int:
     """Start a run and kill it, or the server below it, once some rows are written; return the run's exit code."""
     before, words = written(url), ("reembed", "--yes", "--batch", str(BATCH))
@@ -123,9 +131,11 @@ def test_a_run_waits_for_a_replica_that_is_further_behind_than_is_wanted() -> No
         with replica(server) as behind:
             refused = command.reembed(*words)
             assert (refused.code, "GRANT pg_read_all_stats TO app" in refused.error) == (65, True), refused
+            # Before it asked anybody for anything.
+            assert (runs(url), endpoint.seen.texts) == (0, Counter())
             server.execute("GRANT pg_read_all_stats TO app")
             behind.execute("SELECT pg_wal_replay_pause()")
-            held_up = command.reembed("--resume", *words, "--max-runtime", "6s")
+            held_up = command.reembed(*words, "--max-runtime", "6s")
             behind.execute("SELECT pg_wal_replay_resume()")
             ended = command.reembed("--resume", *words)
 

@@ -27,8 +27,13 @@ INDEXES = "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'memorie
 TRIGGERS = "SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1"
 VECTORS = "SELECT id, embedding::text, embedding_dim, embedding_space FROM memories ORDER BY id"
 PROPERTIES = """
-    SELECT attrelid::regclass::text, attstorage, attstattarget, col_description(attrelid, attnum) FROM pg_attribute
+    SELECT attrelid::regclass::text, attstorage, attcompression, attstattarget, col_description(attrelid, attnum)
+    FROM pg_attribute
     WHERE attrelid IN ('memories'::regclass, 'archived_memories'::regclass) AND attname = 'embedding' ORDER BY 1
+"""
+COMMENTS = """
+    SELECT c.relname, d.description FROM pg_description AS d JOIN pg_class AS c ON c.oid = d.objoid
+    WHERE c.relkind = 'i' AND c.relname LIKE 'memories%' ORDER BY 1
 """
 STAGED_BESIDE = """
     SELECT s.memory_id, s.text_hash = sha256(
@@ -171,17 +176,19 @@ def test_how_columns_are_stored_sampled_and_commented_goes_with_their_names(comm
             url,
             f"ALTER TABLE {table} ALTER COLUMN embedding SET STORAGE PLAIN;"
             f"ALTER TABLE {table} ALTER COLUMN embedding SET STATISTICS 7;"
+            f"ALTER TABLE {table} ALTER COLUMN embedding SET COMPRESSION pglz;"
             f"COMMENT ON COLUMN {table}.embedding IS $$the model's$$",
         )
-    properties = rows(url, PROPERTIES)
-    assert len(properties) == 2
+    rows(url, "COMMENT ON INDEX memories_embedding_hnsw IS $$the model's index$$")
+    properties, comments = rows(url, PROPERTIES), rows(url, COMMENTS)
+    assert (len(properties), len(comments)) == (2, 1)
     staged(command)
 
     assert command.run("reembed", "switch").code == 0
 
-    assert rows(url, PROPERTIES) == properties
+    assert (rows(url, PROPERTIES), rows(url, COMMENTS)) == (properties, comments)
     assert command.run("reembed", "switch", "--back").code == 0
-    assert rows(url, PROPERTIES) == properties
+    assert (rows(url, PROPERTIES), rows(url, COMMENTS)) == (properties, comments)
 
 
 def test_memories_that_were_left_out_are_not_once_they_have_a_vector(command: Command, url: str) -> None:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from hypothesis import strategies as st
 
+from tests.machine.storage import TEXT, Value
 from tests.machine.world import World
 from tests.support import promises
 from tests.support.promises import Model
@@ -16,7 +17,6 @@ from tests.support.strategies import contents, ids, namespaces, stored, titles
 MODELS = (Model("a", 16), Model("a", 24), Model("b", 16))
 """The targets: another width in the same space, the same width in another space."""
 
-TEXT = "CAST(? AS TEXT)"
 MOST_READS = 5
 """A new row is taken to have been read less often; some are not at all."""
 
@@ -60,7 +60,7 @@ class Rewrite:
 
     def apply(self, world: World) -> None:
         if (number := world.pick(self.row)) is not None:
-            before = promises.read(world.shadow).rows[number].content or b""
+            before = world.shadow.view().rows[number].content or b""
             world.history.setdefault(number, []).append(before)
             _set(world, number, f"content = {TEXT}", stored(self.content))
 
@@ -72,7 +72,7 @@ class Outrun:
     content: str
 
     def apply(self, world: World) -> None:
-        found = promises.read(world.shadow).rows.items()
+        found = world.shadow.view().rows.items()
         number = next((number for number, row in found if row.text in world.in_flight), None)
         if number is not None:
             _set(world, number, f"content = {TEXT}", stored(self.content))
@@ -98,7 +98,7 @@ class Delete:
 
     def apply(self, world: World) -> None:
         if (number := world.pick(self.row)) is not None:
-            row_id = promises.read(world.shadow).rows[number].id
+            row_id = world.shadow.view().rows[number].id
             world.change("DELETE FROM memories WHERE rowid = ?", (number,), number)
             world.graveyard.extend([] if row_id is None else [row_id])
 
@@ -174,9 +174,9 @@ class Read:
 
 
 def _overwrite(world: World, number: int, model: Model, of: str) -> None:
-    text = promises.read(world.shadow).rows[number].text if of == "present" else "another text"
+    text = world.shadow.view().rows[number].text if of == "present" else "another text"
     blob = b"\x02odd" if of == "malformed" else promises.blob(model, text or "")
-    values: list[str | bytes | int] = [blob]
+    values: list[Value] = [world.file.vector(blob)]
     columns = "embedding = ?"
     for name, value in (("embedding_dim", model.dim), ("embedding_space", model.space)):
         if world.has(name):
@@ -189,19 +189,19 @@ def _insert(
     world: World, row_id: bytes | None, namespace: bytes, title: str, content: str, sealed: bytes | None
 ) -> int | None:
     """Insert a row and return its number, None where a constraint forbids it."""
-    number = world.shadow.execute("SELECT coalesce(max(rowid), 0) + 1 FROM memories").get
+    [(number,)] = world.shadow.execute("SELECT coalesce(max(rowid), 0) + 1 FROM memories")
     mark = "?" if row_id is None else TEXT
     done = world.change(
         "INSERT INTO memories"
-        " (id, tier, namespace, title, content, created_at, updated_at, encrypted_envelope, access_count)"
-        f" VALUES ({mark}, 'mid', {TEXT}, {TEXT}, {TEXT}, ?, ?, ?, ?)",
-        (row_id, namespace, stored(title), stored(content), CREATED, CREATED, sealed, number * 7 % MOST_READS),
+        " (rowid, id, tier, namespace, title, content, created_at, updated_at, encrypted_envelope, access_count)"
+        f" VALUES (?, {mark}, 'mid', {TEXT}, {TEXT}, {TEXT}, ?, ?, ?, ?)",
+        (number, row_id, namespace, stored(title), stored(content), CREATED, CREATED, sealed, number * 7 % MOST_READS),
         number,
     )
     return number if done else None
 
 
-def _set(world: World, number: int, assignment: str, *values: str | bytes | int | None) -> None:
+def _set(world: World, number: int, assignment: str, *values: Value) -> None:
     world.change(f"UPDATE memories SET {assignment} WHERE rowid = ?", (*values, number), number)
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from ai_memory.reembed.options import Options
-from ai_memory.stores.sqlite import runs
-from ai_memory.stores.sqlite.database import writing
-from ai_memory.stores.sqlite.lock import lock_path
+from ai_memory.stores.opening import database
 from tests.machine.edits import MODELS
 from tests.machine.invocation import Clock, Invocation, Script
 from tests.machine.world import World
@@ -14,6 +12,7 @@ from tests.support.promises import Model
 SECOND_START = "second start"
 HELD, STUCK = 11, 1
 CRON = Options(resume=True, or_start=True)
+UNFINISHED = "SELECT run_id, state, fence FROM reembed_run WHERE state IN ('running', 'paused')"
 STATES = {"cancel": "cancelled", "pause": "paused"}
 
 
@@ -31,16 +30,16 @@ def interfere(event: str, world: World, clock: Clock, model: Model) -> bool:
 
 def run_of(world: World) -> tuple[int, str, int] | None:
     """Return the unfinished run: its number, its state, its fence."""
-    there = world.file.execute("SELECT 1 FROM sqlite_master WHERE name = 'reembed_run'").fetchone()
-    sql = "SELECT run_id, state, fence FROM reembed_run WHERE state IN ('running', 'paused')"
-    return world.file.execute(sql).fetchone() if there else None
+    found = world.file.execute(UNFINISHED) if world.file.has_table("reembed_run") else []
+    return (int(found[0][0]), str(found[0][1]), int(found[0][2])) if found else None
 
 
 def _transition(world: World, clock: Clock, state: str) -> None:
-    with writing(world.path, now_ms=clock.now_ms()) as store, store.transaction() as transaction:
-        run = runs.unfinished_run(transaction)
+    now_ms = clock.now_ms()
+    with database(world.path).write(now_ms=now_ms) as store, store.transaction() as transaction:
+        run = transaction.reader.runs.unfinished()
         if run is not None and run.state != state:
-            runs.transition(transaction, run, state, now_ms=clock.now_ms(), fenced=False)
+            transaction.runs.transition(run, state, now_ms=now_ms, fenced=False)
 
 
 def _start_beside(world: World, clock: Clock, model: Model) -> None:
@@ -51,8 +50,8 @@ def _start_beside(world: World, clock: Clock, model: Model) -> None:
 
 
 def _steal(event: str, world: World, clock: Clock, model: Model) -> None:
-    """Start a second runner where the lock cannot stop it: somebody has removed the lock's file."""
-    lock_path(world.path).unlink(missing_ok=True)
+    """Start a second runner where the lock cannot stop it: it is lost to whoever holds it."""
+    world.storage.lose_lock(world.path)
     other = next(each for each in MODELS if each != model)
     options = {
         "usurp": Options(resume=True, batch=2, max_rows=3),

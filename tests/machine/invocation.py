@@ -10,8 +10,6 @@ from functools import partial
 from random import Random
 from typing import NoReturn
 
-import apsw
-
 from ai_memory.embed.assemble import threads
 from ai_memory.embed.port import RetryPolicy
 from ai_memory.errors import AiMemoryError, QuotaExhausted, RateLimited, RowsRefused, TransientFailure
@@ -32,8 +30,8 @@ from ai_memory.stores.port import Database
 from ai_memory.vectors.witness import WITNESS_TEXTS
 from tests.machine.edits import Edit
 from tests.machine.pool import EAGER, OrderedPool
+from tests.machine.storage import Statement
 from tests.machine.world import World
-from tests.support import files
 from tests.support.fakes import HashEmbedder, patient
 from tests.support.promises import Model
 from tests.support.strategies import POISON
@@ -145,8 +143,8 @@ class Invocation:
         self._world.touched_before.clear()
         if options.or_start:
             # As an operator does beforehand; what happens without is in tests/reembed/plan/test_approval.py.
-            files.approve(self._world.path, self._inner.target, now_ms=self._clock.now_ms())
-        with traced(self._trace):
+            self._approve()
+        with self._watched():
             try:
                 self.outcome.report = self._job(options).run()
             except AiMemoryError as error:
@@ -157,7 +155,7 @@ class Invocation:
 
     def undo(self, *, batch: int, max_rows: int | None) -> RollbackReport | AiMemoryError | None:
         """Roll back to the report, the refusal or (None) the death."""
-        with traced(self._trace):
+        with self._watched():
             try:
                 file, nobody = self._file, lambda _: None
                 return Rollback(file, self._silent, nobody, batch=batch, max_rows=max_rows).run()
@@ -168,7 +166,7 @@ class Invocation:
 
     def prune(self) -> None:
         """Drop what is kept, or die."""
-        with traced(self._trace), suppress(Killed, AiMemoryError):
+        with self._watched(), suppress(Killed, AiMemoryError):
             Prune(self._file, self._silent, lambda _: None).run()
 
     @property
@@ -236,7 +234,7 @@ class Invocation:
             case "stall":
                 self._clock.sleep(3600)
             case _:
-                with traced(None):
+                with self._world.storage.traced(None):
                     self._interfere(event)
 
     def _answer_badly(self, texts: Sequence[str]) -> None:
@@ -263,34 +261,27 @@ class Invocation:
         self._refused |= set(texts) - {*WITNESS_TEXTS} if len(texts) == 1 else set()
         raise RowsRefused(words, http_status=400)
 
-    def _trace(self, connection: apsw.Connection) -> None:
-        def before_statement(cursor: apsw.Cursor, sql: str, bindings: object) -> bool:
-            del cursor, bindings
-            self._step(connection, sql)
-            return True
+    def _approve(self) -> None:
+        target, now_ms = self._inner.target, self._clock.now_ms()
+        with self._file.write(now_ms=now_ms) as store, store.transaction() as transaction:
+            transaction.operator.approve(target.space, target.dim, by="ann on db1", how="approve", now_ms=now_ms)
 
-        connection.exec_trace = before_statement
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Step through the block statement by statement; nothing of it is left connected."""
+        storage = self._world.storage
+        with storage.alone(self._world.path), storage.traced(self._step):
+            yield
 
-    def _step(self, connection: apsw.Connection, sql: str) -> None:
+    def _step(self, statement: Statement) -> None:
         self._statements += 1
         if self._dead or self._statements == self._script.kill_at:
             self._dead = True
             raise Killed
-        if sql == "BEGIN":
+        if statement.begins_snapshot:
             self._world.begin_snapshot()
         if edit := self._script.statements.get(self._statements):
             self._due.append(edit)
         # Another process would wait until our write transaction is over.
-        if self._due and connection.txn_state("main") != apsw.SQLITE_TXN_WRITE:
+        if self._due and not statement.writing:
             self._due.pop().apply(self._world)
-
-
-@contextmanager
-def traced(trace: Callable[[apsw.Connection], None] | None) -> Iterator[None]:
-    """Trace every connection opened inside the block, and no other than these."""
-    before = list(apsw.connection_hooks)
-    apsw.connection_hooks[:] = [] if trace is None else [trace]
-    try:
-        yield
-    finally:
-        apsw.connection_hooks[:] = before

@@ -29,7 +29,7 @@ SPENT = "SELECT run_id, texts_sent FROM reembed_run"
 """A runner that lost its run tells what it spent until then."""
 PASSED = """
     SELECT m.rowid FROM memories AS m JOIN reembed_checkpoint AS c ON c.namespace = m.namespace
-    WHERE c.run_id = ? AND c.pass = ? AND typeof(m.id) = 'text' AND (c.eof OR m.id <= c.cursor_id)
+    WHERE c.run_id = ? AND c.pass = ? AND typeof(m.id) = 'text' AND (c.eof = 1 OR m.id <= c.cursor_id)
 """
 PASSED_IN_LIST = """
     SELECT m.rowid FROM memories AS m JOIN reembed_hot AS h ON h.memory_id = m.id
@@ -40,14 +40,14 @@ OURS = (
     "SELECT CAST(memory_id AS BLOB), fingerprint_id, src, head, origin FROM embedding_provenance ORDER BY 1",
     "SELECT target, CAST(memory_id AS BLOB), src, kind, attempts FROM reembed_quarantine ORDER BY 1, 2",
     "SELECT run_id, CAST(namespace AS BLOB), CAST(cursor_id AS BLOB), pass, eof FROM reembed_checkpoint ORDER BY 1, 2",
-    "SELECT run_id, pass, passed FROM reembed_hot_list",
+    "SELECT run_id, pass, passed FROM reembed_hot_list ORDER BY 1",
     "SELECT run_id, place, CAST(memory_id AS BLOB) FROM reembed_hot ORDER BY 1, 2",
 )
 """What a refused start must leave alone."""
 WRITTEN = (
     *OURS,
     "SELECT rowid, embedding, embedding_dim FROM memories ORDER BY 1",
-    "SELECT run_id, state, pass, fence, reembedded, breaker_state, breaker_until FROM reembed_run",
+    "SELECT run_id, state, pass, fence, reembedded, breaker_state, breaker_until FROM reembed_run ORDER BY 1",
     "SELECT run_id, at, kind, detail_json FROM reembed_event WHERE kind <> 'ended' ORDER BY rowid",
 )
 """What a runner must leave alone that lost its run: all but what its requests cost, and how its start ended."""
@@ -116,7 +116,7 @@ class Judge:
         view = self._world.view()
         assert promises.wrong_vectors(view, self._world.left, self._world.stood if self._undone else {}) == []
         assert promises.false_quarantines(view) == []
-        assert promises.other_columns(self._world.file) == promises.other_columns(self._world.shadow)
+        assert self._world.file.other_columns() == self._world.shadow.other_columns()
         self._judge_ended_runs()
         self._judge_cursors(view)
 
@@ -176,8 +176,7 @@ class Judge:
         found = promises.census(self._world.view(), model, None)
         assert not found.stale
         assert (outcome.exit_code == 10) == bool(found.quarantined or found.without_id)
-        assert list(self._world.file.execute("PRAGMA integrity_check")) == [("ok",)]
-        self._world.file.execute("INSERT INTO memories_fts(memories_fts, rank) VALUES ('integrity-check', 1)")
+        self._world.file.require_sound()
 
     def judge_refused_by_all(self, model: Model) -> None:
         """Assert what must be true where the database is said to take no vector at all."""
@@ -189,7 +188,7 @@ class Judge:
 
     def undoing(self) -> bool:
         """Say whether the unfinished run is a rollback."""
-        return bool(self._rows("SELECT 1 FROM reembed_run WHERE state IN ('running', 'paused') AND undoes_first"))
+        return bool(self._rows("SELECT 1 FROM reembed_run WHERE state IN ('running', 'paused') AND undoes_first > 0"))
 
     def unfinished(self) -> RunRow | None:
         """Return the run that is unfinished."""
@@ -253,8 +252,8 @@ class Judge:
             kept = {row: tick for row, tick in self._world.disturbed.items() if tick >= self._world.tick}
             self._world.disturbed = kept
         of_pass = (run.run_id, run.pass_number)
-        listed = list(self._world.file.execute(PASSED_IN_LIST, of_pass))
-        for (number,) in [*listed, *self._world.file.execute(PASSED, of_pass)]:
+        passed = [*self._world.file.execute(PASSED_IN_LIST, of_pass), *self._world.file.execute(PASSED, of_pass)]
+        for (number,) in passed:
             row = view.rows[number]
             waits = self._waits_for_twin(row, run) or (row.unfit == "refused" and of_pass in self._outages)
             waits |= row.text in self._lost.get(of_pass, ())
@@ -280,5 +279,4 @@ class Judge:
 
     def _rows(self, select: str) -> list[tuple[Any, ...]]:
         # Of our tables the last one that is made: a kill may have left only the first ones.
-        there = self._world.file.execute("SELECT 1 FROM sqlite_master WHERE name = 'reembed_hot'").fetchone()
-        return list(self._world.file.execute(select)) if there else []
+        return self._world.file.execute(select) if self._world.file.has_table("reembed_hot") else []

@@ -6,8 +6,6 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -19,7 +17,8 @@ from tests.machine.interference import SECOND_START, interfere
 from tests.machine.invocation import Clock, Invocation, Outcome, Script
 from tests.machine.judge import Judge
 from tests.machine.pool import ORDERS
-from tests.machine.world import BEGINNINGS, World
+from tests.machine.storage import Storage
+from tests.machine.world import World
 from tests.support.promises import Model
 from tests.support.sometimes import Sometimes
 
@@ -50,6 +49,7 @@ MODES: tuple[dict[str, bool], ...] = (
     {"retarget": True},
     {"resume": True, "retarget": True},
 )
+MOST_BEGINNINGS = 6
 REFUSED_BY_ALL = 65
 QUIET_STARTS = 8
 """Starts after which a database that nobody disturbs any more must be done: breaker, scope, target, pause."""
@@ -88,10 +88,10 @@ def scripts() -> st.SearchStrategy[Script]:
 class Machine(RuleBasedStateMachine):
     """One program: a database, and what happens to it; `tally` counts over all programs."""
 
-    def __init__(self, folder: Path, sometimes: Sometimes, tally: Counter[str]) -> None:
+    def __init__(self, storage: Storage, sometimes: Sometimes, tally: Counter[str]) -> None:
         super().__init__()
         self._tally = tally
-        self._folder = TemporaryDirectory(dir=folder)
+        self._storage = storage
         self._sometimes = sometimes
         self._clock = Clock()
         self._model = MODELS[0]
@@ -99,11 +99,11 @@ class Machine(RuleBasedStateMachine):
         self._judge: Judge
 
     @initialize(
-        beginning=st.integers(0, len(BEGINNINGS) - 1),
+        beginning=st.integers(0, MOST_BEGINNINGS - 1),
         first=st.lists(inserts, max_size=8),
     )
     def begin(self, beginning: int, first: Sequence[Edit]) -> None:
-        self._world = World(Path(self._folder.name), beginning)
+        self._world = World(self._storage, beginning % self._storage.beginnings)
         self._judge = Judge(self._world, self._sometimes)
         self._tally["programs"] += 1
         for each in first:
@@ -164,7 +164,7 @@ class Machine(RuleBasedStateMachine):
         finally:
             if hasattr(self, "_world"):
                 self._world.close()
-            self._folder.cleanup()
+            self._storage.close()
 
     def _invoke(self, options: Options, script: Script) -> Outcome:
         began = self._clock.now_ms()

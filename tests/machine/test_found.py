@@ -8,16 +8,18 @@ import pytest
 
 from ai_memory.reembed.options import Options
 from tests.machine.edits import MODELS, Delete, Insert, Move, Rewrite
+from tests.machine.in_files import Files
 from tests.machine.interference import CRON, interfere
 from tests.machine.invocation import Clock, Invocation, Outcome, Script
 from tests.machine.judge import Judge
+from tests.machine.storage import Storage
 from tests.machine.world import World
 from tests.support.sometimes import Sometimes
 
 
-def test_a_plain_text_beside_a_left_over_envelope_is_embedded(fast_folder: Path) -> None:
+def test_a_plain_text_beside_a_left_over_envelope_is_embedded(storage: Storage) -> None:
     # It was read as plain and written only if sealed rows were plain: raced for ever, exit 75 on every start.
-    world = World(fast_folder, 0)
+    world = World(storage, 0)
     Insert("a", "global", "note", "", "sealed").apply(world)
     Rewrite(0, "a plain text").apply(world)
 
@@ -28,9 +30,9 @@ def test_a_plain_text_beside_a_left_over_envelope_is_embedded(fast_folder: Path)
     world.close()
 
 
-def test_a_paused_run_of_one_namespace_does_not_answer_for_the_rows_outside_of_it(fast_folder: Path) -> None:
+def test_a_paused_run_of_one_namespace_does_not_answer_for_the_rows_outside_of_it(storage: Storage) -> None:
     # Nothing was stale in its namespace any more: exit 0, "nothing to do", every night, with rows of the old model.
-    world, clock = World(fast_folder, 0), Clock()
+    world, clock = World(storage, 0), Clock()
     for name in ("one", "two"):
         Insert(name, "global", name, "in it").apply(world)
     Insert("three", "elsewhere", "three", "outside of it").apply(world)
@@ -46,10 +48,10 @@ def test_a_paused_run_of_one_namespace_does_not_answer_for_the_rows_outside_of_i
 
 
 def test_a_run_of_one_namespace_that_is_gone_on_with_does_not_answer_for_the_rows_outside_of_it(
-    fast_folder: Path,
+    storage: Storage,
 ) -> None:
     # Exit 0 for what --or-start asks of the whole file, where the census had seen one namespace.
-    world, clock = World(fast_folder, 0), Clock()
+    world, clock = World(storage, 0), Clock()
     Insert("one", "global", "one", "in it").apply(world)
     Insert("two", "global", "two", "in it").apply(world)
     Insert("three", "elsewhere", "three", "outside of it").apply(world)
@@ -65,7 +67,7 @@ def test_a_row_moved_into_a_run_s_namespace_after_its_census_makes_no_lie_of_its
     fast_folder: Path, statement: int
 ) -> None:
     # No bug of the program: the judge took its last look at the file, for rows of other namespaces, for its census.
-    world, clock = World(fast_folder, 0), Clock()
+    world, clock = World(Files(fast_folder), 0), Clock()
     for name in ("one", "two", "three"):
         Insert(name, "global", name, "in it").apply(world)
     Insert("four", "elsewhere", "four", "outside of it").apply(world)

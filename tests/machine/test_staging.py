@@ -6,13 +6,11 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, cast
 
-import apsw
-import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
@@ -26,28 +24,40 @@ from ai_memory.reembed.finish.switch import Switch
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.tools import SweepTools
 from ai_memory.stores.opening import database
+from ai_memory.stores.port import Database, Store
 from ai_memory.stores.served import Active
 from ai_memory.vectors.blob import encode
-from tests.machine.invocation import Killed, traced
+from tests.machine.harness import Harness
+from tests.machine.in_files import Files
+from tests.machine.invocation import Killed
+from tests.machine.on_server import OnServer
+from tests.machine.storage import Refused, Statement, Storage
 from tests.reembed.work import Work
 from tests.support import files
 from tests.support.fakes import HashEmbedder, patient
+from tests.support.postgres_server import Server
 from tests.support.promises import head, source
 
 OLD, NEW = HashEmbedder(), HashEmbedder(dim=8, model="new")
 BY_SPACE = {each.target.space: each for each in (OLD, NEW)}
 PROGRAMS, STEPS = 60, 25
+PATIENCE_MS = 10_000
+ON_SERVER, STEPS_ON_SERVER = 10, 12
 QUIET_STARTS = 8
-MEMORIES = "SELECT id, title || ' ' || content, embedding FROM memories"
+ADD = """
+    INSERT INTO memories (rowid, id, tier, namespace, title, content, created_at, updated_at)
+    SELECT coalesce(max(rowid), 0) + 1, ?, 'mid', ?, ?, ?, ?, ? FROM memories
+"""
+EDIT = "UPDATE memories SET content = ? WHERE id = ?"
 RECORDS = """
     SELECT p.memory_id, p.src, p.head, f.space FROM embedding_provenance AS p
     JOIN embedding_fingerprint AS f ON f.id = p.fingerprint_id
 """
 STAGED = """
-    SELECT s.memory_id, s.src, s.embedding, f.space FROM embedding_staged AS s
+    SELECT s.memory_id, s.src, {sent}, f.space FROM embedding_staged AS s
     JOIN embedding_fingerprint AS f ON f.id = s.target
 """
-STOOD = "SELECT text_src, embedding FROM embedding_previous WHERE run_id = ? AND memory_id = ?"
+STOOD = "SELECT text_src, {sent} FROM embedding_previous WHERE run_id = ? AND memory_id = ?"
 UNFINISHED = """
     SELECT state, staged, undoes_first FROM reembed_run WHERE state IN ('running', 'paused', 'ready', 'switched')
 """
@@ -59,10 +69,14 @@ TEXTS = ("one", "two", "three", "four")
 class Staging(RuleBasedStateMachine):
     """One program: a file with vectors of one model, and its way to another; `tally` counts over all programs."""
 
-    def __init__(self, folder: Path, tally: Counter[str]) -> None:
+    def __init__(self, storage: Storage, tally: Counter[str]) -> None:
         super().__init__()
-        self._folder, self._tally = TemporaryDirectory(dir=folder), tally
-        self._path = files.create(Path(self._folder.name) / "m.db", rows=6)
+        self._storage, self._tally = storage, tally
+        begun = storage.begin(0)
+        begun.shadow.close()
+        self._path, self._others = begun.path, begun.file
+        for number in range(6):
+            self._add(f"id-{number:03}", "ab"[number % 2], f"the content of id-{number:03}")
         self._work = Work(self._path)
         assert self._work.run().exit_code == 0
         tally["programs"] += 1
@@ -70,17 +84,17 @@ class Staging(RuleBasedStateMachine):
     @rule(number=st.integers(0, 7), text=st.sampled_from(TEXTS), how=st.sampled_from(["edit", "edit", "add", "delete"]))
     def others_write(self, number: int, text: str, how: str) -> None:
         row_id = f"id-{number:03}"
-        with suppress(apsw.ConstraintError):
+        with suppress(Refused):
             if how == "edit":
-                files.edit(self._path, row_id, text)
+                self._others.execute(EDIT, (text, row_id))
             elif how == "add":
-                files.add(self._path, row_id, content=text)
+                self._add(row_id, "a", text)
             else:
-                files.execute(self._path, "DELETE FROM memories WHERE id = ?", row_id)
+                self._others.execute("DELETE FROM memories WHERE id = ?", (row_id,))
 
     @rule(number=st.integers(0, 7), models=st.sampled_from([(OLD,), (NEW,), (OLD, NEW)]))
     def somebody_stores(self, number: int, models: tuple[HashEmbedder, ...]) -> None:
-        with self._work.store() as store, suppress(AiMemoryError):
+        with self._store() as store, suppress(AiMemoryError):
             for each in models:
                 by = patient(HashEmbedder(dim=each.dim, model=each.model))
                 renew(Filling(store, by, "store", self._tools), f"id-{number:03}")
@@ -94,7 +108,7 @@ class Staging(RuleBasedStateMachine):
     def run(self, most: int | None, kill_at: int | None, late: bool, flags: dict[str, bool]) -> None:
         embedder = HashEmbedder(dim=8, model="new")
         if late:
-            embedder.before = lambda _: files.edit(self._path, "id-002", TEXTS[0])
+            embedder.before = lambda _: self._late_edit()
         self._work.embedder = embedder
         self._call("runs", lambda: self._work.run(batch=2, max_rows=most, **flags), kill_at)
 
@@ -117,8 +131,8 @@ class Staging(RuleBasedStateMachine):
 
     @invariant()
     def what_is_served_is_of_its_text(self) -> None:
-        rows = {row_id: (text, blob) for row_id, text, blob in files.execute(self._path, MEMORIES)}
-        with self._work.store() as store:
+        rows = self._rows()
+        with self._store() as store:
             found, active = store.memories.rows_by_id(sorted(rows), target=None), store.targets.staged.active()
         for row in found:
             text, own = rows[row.id]
@@ -128,53 +142,75 @@ class Staging(RuleBasedStateMachine):
 
     @invariant()
     def what_is_recorded_or_staged_of_a_text_is_its_vector(self) -> None:
-        rows = {row_id: (text, blob) for row_id, text, blob in files.execute(self._path, MEMORIES)}
-        for row_id, src, recorded, space in files.execute(self._path, RECORDS):
+        rows, others = self._rows(), self._others
+        for row_id, src, recorded, space in others.execute(RECORDS):
             text, blob = rows.get(row_id, ("", None))
             if blob and src == source(text) and recorded == head(blob):
                 assert blob == encode(BY_SPACE[space].vector(text)), row_id
-        for row_id, src, blob, space in files.execute(self._path, STAGED):
+        for row_id, src, sent, space in others.execute(STAGED.format(sent=others.sent("s.embedding"))):
             if row_id in rows and src == source(rows[row_id][0]):
-                assert blob == encode(BY_SPACE[space].vector(rows[row_id][0])), row_id
+                assert others.blob(sent) == encode(BY_SPACE[space].vector(rows[row_id][0])), row_id
 
     @invariant()
     def a_run_is_switched_to_if_and_only_if_its_vectors_are_served(self) -> None:
-        switched = [each for each in files.execute(self._path, UNFINISHED) if each[0] == "switched"]
-        assert files.execute(self._path, SERVED) == [(len(switched),)]
+        switched = [each for each in self._others.execute(UNFINISHED) if each[0] == "switched"]
+        assert self._others.execute(SERVED) == [(len(switched),)]
 
     def teardown(self) -> None:
         try:
             if sys.exc_info()[0] is None:
                 self._come_to_rest()
         finally:
-            self._folder.cleanup()
+            self._others.close()
+            self._storage.close()
 
     def _come_to_rest(self) -> None:
         """Go on with whatever is unfinished, then run to the new model: the end is the same whatever came before."""
         self._work.embedder = HashEmbedder(dim=8, model="new")
         for _ in range(QUIET_STARTS):
-            found = files.execute(self._path, UNFINISHED)
+            found = self._others.execute(UNFINISHED)
             state, staged, undoes = found[0] if found else ("", 0, None)
             if undoes:
                 assert Rollback(self._file, self._tools, lambda _: None).run().exit_code == 0
             elif state in ("ready", "switched"):
                 assert self._switch().exit_code in (0, 75)
-            elif self._work.run(resume=bool(found)).exit_code == 0 and not staged:
+            elif self._work.run(
+                resume=bool(found), staged=self._storage.fixed_width and not found
+            ).exit_code == 0 and not (staged or self._others.execute(UNFINISHED)):
                 break
-        assert self._work.all_right()
-        assert files.execute(self._path, "SELECT count(*) FROM embedding_staged") == [(0,)]
-        assert files.execute(self._path, "SELECT count(*) FROM embedding_active") == [(0,)]
-        assert files.integrity(self._path) == "ok"
+        for row_id, (text, blob) in self._rows().items():
+            assert blob == encode(NEW.vector(text)), row_id
+        assert self._others.execute("SELECT count(*) FROM embedding_staged") == [(0,)]
+        assert self._others.execute("SELECT count(*) FROM embedding_active") == [(0,)]
+        self._others.require_sound()
 
     def _stood_before(self, row_id: str, text: str, active: Active | None) -> list[bytes | None]:
         """Return what the way back serves beside this very text: what stood there, right or left behind by an edit."""
         if active is None or active.target is not None:
             return []
-        kept = files.execute(self._path, STOOD, active.run_id, row_id)
-        return [blob for src, blob in kept if src == source(text)]
+        kept = self._others.execute(STOOD.format(sent=self._others.sent("embedding")), (active.run_id, row_id))
+        return [self._others.blob(sent) for src, sent in kept if src == source(text)]
+
+    def _rows(self) -> dict[str, tuple[str, bytes | None]]:
+        """Return text and vector of each memory."""
+        found = self._others.view().rows.values()
+        return {(row.id or b"").decode(): (row.text or "", row.blob) for row in found}
+
+    def _add(self, row_id: str, namespace: str, content: str) -> None:
+        title, stamp = f"title {row_id}", files.STAMP
+        self._others.execute(ADD, (row_id, namespace, title, content, stamp, stamp))
+
+    def _late_edit(self) -> None:
+        self._others.execute(EDIT, (TEXTS[0], "id-002"))
+
+    @contextmanager
+    def _store(self) -> Iterator[Store]:
+        """Open the database to write."""
+        with self._storage.alone(self._path), self._file.write(now_ms=self._work.clock.ms) as store:
+            yield store
 
     @property
-    def _file(self) -> Any:  # noqa: ANN401 - a Database
+    def _file(self) -> Database:
         return database(self._path)
 
     @property
@@ -189,43 +225,52 @@ class Staging(RuleBasedStateMachine):
 
     def _call(self, what: str, work: Callable[[], object], kill_at: int | None) -> None:
         self._tally[what] += 1
-        with killing(kill_at) as killed, suppress(AiMemoryError):
+        with self._storage.alone(self._path), killing(self._storage, kill_at) as killed, suppress(AiMemoryError):
             work()
         self._tally["killed"] += killed[0]
 
 
 @contextmanager
-def killing(at: int | None) -> Iterator[list[bool]]:
+def killing(storage: Storage, at: int | None) -> Iterator[list[bool]]:
     """Kill what is done in the block before its statement of that number; yields whether that happened."""
     statements, killed = 0, [False]
 
-    def hook(connection: apsw.Connection) -> None:
-        def before(_cursor: apsw.Cursor, _sql: str, _bindings: object) -> bool:
-            nonlocal statements
-            statements += 1
-            if killed[0] or statements == at:
-                killed[0] = True
-                raise Killed
-            return True
+    def step(_statement: Statement) -> None:
+        nonlocal statements
+        statements += 1
+        if killed[0] or statements == at:
+            killed[0] = True
+            raise Killed
 
-        connection.exec_trace = before
-
-    with traced(hook if at else None), suppress(Killed):
+    with storage.traced(step if at else None), suppress(Killed):
         yield killed
 
 
-def test_what_is_served_is_right_after_every_step_of_any_program(
-    fast_folder: Path, figures: list[str], pytestconfig: pytest.Config, *, long_form: bool
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """The programs of one test over new stores of a kind; `what` they are is told with their figures."""
+
+    what: str
+    storage: Callable[[], Storage]
+    drawn: settings
+
+    def run(self, harness: Harness) -> None:
+        """Run them all."""
+        tally: Counter[str] = Counter()
+        machine = cast("type[Staging]", lambda: Staging(self.storage(), tally))
+        run_state_machine_as_test(machine, settings=self.drawn)
+        done = ", ".join(f"{number:,} {what}" for what, number in tally.items())
+        harness.figures.append(f"{self.what}: {done}; all good")
+
+
+def test_what_is_served_is_right_after_every_step_of_any_program(fast_folder: Path, harness: Harness) -> None:
+    drawn = harness.drawn(PROGRAMS, STEPS, long_steps=STEPS)
+    Programs("staging machine", lambda: Files(fast_folder, PATIENCE_MS), drawn).run(harness)
+
+
+def test_what_is_served_on_a_server_is_right_after_every_step_of_any_program(
+    postgres: Server, harness: Harness
 ) -> None:
-    tally: Counter[str] = Counter()
-    drawn = settings(
-        max_examples=int(pytestconfig.getoption("--programs")) if long_form else PROGRAMS,
-        stateful_step_count=STEPS,
-        deadline=None,
-        database=None,
-        derandomize=not long_form,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    run_state_machine_as_test(cast("type[Staging]", lambda: Staging(fast_folder, tally)), settings=drawn)
-    figures.append(f"staging machine: {', '.join(f'{number:,} {what}' for what, number in tally.items())}; all good")
+    # Vectors of another width: the run lays columns of its own, which change places with the memories' at the switch.
+    drawn = harness.drawn(ON_SERVER, STEPS_ON_SERVER, long_steps=STEPS, long_share=20)
+    Programs("staging machine on PostgreSQL", lambda: OnServer(postgres, OLD.dim), drawn).run(harness)

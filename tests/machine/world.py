@@ -2,35 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import lru_cache
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import Sequence
 
-import apsw
-
-from ai_memory.stores.sqlite.database import writing
-from tests.support import promises, shapes
+from tests.machine.storage import Refused, Storage, Value
 from tests.support.promises import Stored, View
-
-OWN = 0
-"""Our own schema; every other number is a version of ai-memory's, see tests/support/shapes.py."""
-
-EASY = shapes.EMBEDDABLE
-BEGINNINGS = (
-    (OWN, EASY),
-    (52, EASY),
-    (57, shapes.KINDS - {shapes.OVERSIZE}),
-    (80, EASY),
-    (84, EASY),
-    (101, shapes.KINDS),
-)
-GUARDED = (57, 101)
-"""Those with triggers of their own. Where one runs with our update vectors are read back: a guard that hides others."""
 
 
 class World:
-    """One database file and its other writers.
+    """One database and its other writers.
 
     `touched` are the rows changed since the runner last began a snapshot, `touched_before` those changed between the
     one before and that one, `disturbed` those changed at all, each with the `tick` of its last change. `left` is the
@@ -38,15 +17,11 @@ class World:
     stood beside; `bearers` are the rows that ever had a text.
     """
 
-    def __init__(self, folder: Path, beginning: int) -> None:
-        """Begin with the given one of BEGINNINGS."""
-        self.path = folder / "memories.db"
-        self.path.write_bytes(template(beginning))
-        self.file = apsw.Connection(str(self.path))
-        self.file.set_busy_timeout(0)
-        self.shadow = apsw.Connection(":memory:")
-        with self.shadow.backup("main", self.file, "main") as backup:
-            backup.step()
+    def __init__(self, storage: Storage, beginning: int) -> None:
+        """Begin with the given one of the storage's beginnings."""
+        self.storage = storage
+        begun = storage.begin(beginning)
+        self.path, self.file, self.shadow = begun.path, begun.file, begun.shadow
         self.bearers: dict[str, set[int]] = {}
         self.history: dict[int, list[bytes]] = {}
         self.graveyard: list[bytes] = []
@@ -66,7 +41,7 @@ class World:
         self.shadow.close()
 
     def view(self) -> View:
-        return promises.read(self.file)
+        return self.file.view()
 
     def pick(self, number: int) -> int | None:
         """Return the number of some row, None where there is none."""
@@ -74,12 +49,12 @@ class World:
         return rows[number % len(rows)] if rows else None
 
     def begin_snapshot(self) -> None:
-        """Hear that the runner looks at the file."""
+        """Hear that the runner looks at the database."""
         self.touched_before = set(self.touched)
         self.touched.clear()
 
-    def change(self, sql: str, bindings: Sequence[apsw.SQLiteValue], *rows: int) -> bool:
-        """Do what another writer does, in the file and in the shadow; False where a constraint forbids it.
+    def change(self, sql: str, bindings: Sequence[Value], *rows: int) -> bool:
+        """Do what another writer does, in the database and in the shadow; False where it is refused.
 
         A frozen world has no other writers any more.
         """
@@ -87,7 +62,7 @@ class World:
             return False
         try:
             self.file.execute(sql, bindings)
-        except apsw.ConstraintError:
+        except Refused:
             return False
         self.shadow.execute(sql, bindings)
         self.touched.update(rows)
@@ -105,29 +80,4 @@ class World:
             self.bearers.setdefault(row.text or "", set()).add(row.rowid)
 
     def has(self, column: str) -> bool:
-        return column in promises.columns(self.shadow)
-
-
-@lru_cache(maxsize=len(BEGINNINGS))
-def template(number: int) -> bytes:
-    """Return the bytes of a database, as one of BEGINNINGS asks for it."""
-    version, kinds = BEGINNINGS[number]
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "template.db"
-        make = _own if version == OWN else lambda at: shapes.build(at, version, rows=3, kinds=kinds)
-        _make(path, make, guarded=version in GUARDED)
-        return path.read_bytes()
-
-
-def _make(path: Path, make: Callable[[Path], object], *, guarded: bool) -> None:
-    make(path)
-    connection = apsw.Connection(str(path))
-    for trigger in promises.TRIGGERS if guarded else ():
-        connection.execute(trigger)
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    connection.close()
-
-
-def _own(path: Path) -> None:
-    with writing(path, now_ms=0, create=True):
-        pass
+        return column in self.shadow.columns()

@@ -20,6 +20,7 @@ from tests.crash.test_switch import check_back, check_switch
 from tests.crash.test_undo import check_prune, check_run
 from tests.embed.local.test_engine_auto import check_engines
 from tests.embed.test_local_pool import check_workers
+from tests.machine.in_files import Files
 from tests.machine.machine import Machine
 from tests.mutants.mutants import (
     BACK,
@@ -106,7 +107,8 @@ def run_machine(folder: Path) -> None:
         report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
     )
-    run_state_machine_as_test(cast("type[Machine]", lambda: Machine(folder, Sometimes(), Counter())), settings=drawn)
+    program = lambda: Machine(Files(folder), Sometimes(), Counter())  # noqa: E731
+    run_state_machine_as_test(cast("type[Machine]", program), settings=drawn)
 
 
 RUNS: Mapping[str, Callable[[Path], object]] = {

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ai_memory.reembed.options import Options
 from tests.machine.edits import MODELS, Edit, Insert, rushed
+from tests.machine.in_files import Files
 from tests.machine.invocation import Clock, Invocation, Outcome, Script
 from tests.machine.judge import Judge
 from tests.machine.pool import ORDERS
@@ -65,7 +66,7 @@ class Stage:
 
 
 def stage(folder: str, found: Sequence[tuple[str, str]]) -> Stage:
-    world = World(Path(folder), 0)
+    world = World(Files(Path(folder)), 0)
     for number, (row_id, namespace) in enumerate(found):
         Insert(row_id, namespace, f"note {number}", f"text {number}").apply(world)
     return Stage(world, Judge(world, Sometimes()), Clock())

@@ -6,9 +6,9 @@ knows the vector BLOB, the head and the document hash from their specification, 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import blake2b
 from typing import Any
 
@@ -195,12 +195,18 @@ def read(connection: apsw.Connection) -> View:
     """Return the whole database in one snapshot."""
     connection.execute("BEGIN")
     try:
-        models = {number: _model(space, dim) for number, space, dim in _ours(connection, "embedding_fingerprint")}
-        provenance = {row[0]: Provenance(models[row[1]], *row[1:]) for row in _ours(connection, "embedding_provenance")}
-        quarantine = {(row[0], row[1]): (row[2], row[3]) for row in _ours(connection, "reembed_quarantine")}
-        return View({row.rowid: row for row in _rows(connection)}, models, provenance, quarantine)
+        return view(_rows(connection), partial(_ours, connection))
     finally:
         connection.execute("COMMIT")
+
+
+def view(rows: Iterable[Row], ours: Callable[[str, str], Iterable[tuple[Any, ...]]]) -> View:
+    """Return a database of these rows; `ours` returns what a query tells of a table of ours, if that is there."""
+    asked = {table: list(ours(table, sql)) for table, sql in OURS.items()}
+    models = {number: _model(space, dim) for number, space, dim in asked["embedding_fingerprint"]}
+    provenance = {row[0]: Provenance(models[row[1]], *row[1:]) for row in asked["embedding_provenance"]}
+    quarantine = {(row[0], row[1]): (row[2], row[3]) for row in asked["reembed_quarantine"]}
+    return View({row.rowid: row for row in rows}, models, provenance, quarantine)
 
 
 OURS = {
@@ -212,9 +218,9 @@ OURS = {
 }
 
 
-def _ours(connection: apsw.Connection, table: str) -> list[tuple[Any, ...]]:
+def _ours(connection: apsw.Connection, table: str, sql: str) -> list[tuple[Any, ...]]:
     there = connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone()
-    return list(connection.execute(OURS[table])) if there else []
+    return list(connection.execute(sql)) if there else []
 
 
 def _model(space: str, dim: int) -> Model:

@@ -16,6 +16,7 @@ from ai_memory.reembed.finish.switchable import find_switchable, require_whole
 from ai_memory.reembed.heartbeat import require_no_pause
 from ai_memory.reembed.holding import holding
 from ai_memory.reembed.plan.census import Census, take_census
+from ai_memory.reembed.replicas import require_seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,6 +74,7 @@ class Switch:
         now_ms, began = self.tools.clock.now_ms(), self.tools.clock.monotonic()
         with holding(self.database, now_ms=now_ms) as holder, self.database.write(now_ms=now_ms) as store:
             require_no_pause(store, now_ms=now_ms)
+            require_seen(store, self.tools.max_lag)
             run, switched = find_switchable(store), False
             if run.state == "ready":
                 if not proven and self._census(store, run).stale:

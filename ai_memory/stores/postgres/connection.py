@@ -108,8 +108,9 @@ class Connection:
         with self._translated():
             cursor = self._psycopg.cursor(name=f"stream_{next(self._names)}")
             cursor.itersize = AT_ONCE
-            cursor.execute(_statement(sql), bindings or None)
         try:
+            with self._translated():
+                cursor.execute(_statement(sql), bindings or None)
             while rows := self._fetched(cursor):
                 yield from rows
         finally:

@@ -39,13 +39,16 @@ TYPES = """
 """
 ADD = "ALTER TABLE {table} ADD COLUMN {column} {type}"
 DROP = "ALTER TABLE {table} DROP COLUMN {column}"
-# How values of a column are stored and sampled, and its comment, as ALTER TABLE and COMMENT say it.
+# How values of a column are stored, packed and sampled, and its comment, as ALTER TABLE and COMMENT say it; servers
+# before 14 pack all columns in one way.
 PROPERTIES = """
     SELECT CASE attstorage WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END,
+        CASE to_jsonb(a) ->> 'attcompression' WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' END,
         greatest(attstattarget, -1), quote_literal(col_description(attrelid, attnum))
-    FROM pg_attribute WHERE attrelid = to_regclass(%(table)s) AND attname = %(column)s
+    FROM pg_attribute AS a WHERE attrelid = to_regclass(%(table)s) AND attname = %(column)s
 """
 STORAGE = "ALTER TABLE {table} ALTER COLUMN {column} SET STORAGE {storage}"
+COMPRESSION = "ALTER TABLE {table} ALTER COLUMN {column} SET COMPRESSION {way}"
 STATISTICS = "ALTER TABLE {table} ALTER COLUMN {column} SET STATISTICS {target}"
 COMMENT = "COMMENT ON COLUMN {table}.{column} IS {comment}"
 # The Rust program leaves out whom it could not embed; its trigger takes a memory out again that gets a vector.
@@ -198,11 +201,13 @@ def _set_archive_aside(transaction: Transaction, width: int | None, *, away: str
 
 
 def _add(transaction: Transaction, table: str, column: str, kind: str, *, like: str) -> None:
-    """Add a column that is stored, sampled and commented like another one."""
+    """Add a column that is stored, packed, sampled and commented like another one."""
     db = transaction.db
     db.execute(ADD.format(table=table, column=column, type=kind))
-    for storage, target, comment in db.execute(PROPERTIES, {"table": table, "column": like}):
+    for storage, way, target, comment in db.execute(PROPERTIES, {"table": table, "column": like}):
         db.execute(STORAGE.format(table=table, column=column, storage=storage))
+        if way is not None:
+            db.execute(COMPRESSION.format(table=table, column=column, way=way))
         if target is not None and target >= 0:
             db.execute(STATISTICS.format(table=table, column=column, target=target))
         if comment is not None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # The indexes that need one of the columns, in whatever way, and what stands beside under the name made of theirs.
 INDEXES = """
     SELECT c.relname, quote_ident(c.relname), c.relnamespace::regnamespace::text, pg_get_indexdef(i.indexrelid),
-        %(prefix)s || md5(c.relname), t.indisvalid
+        %(prefix)s || md5(c.relname), t.indisvalid, quote_literal(obj_description(c.oid, 'pg_class'))
     FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
     LEFT JOIN pg_class AS b ON b.relname = %(prefix)s || md5(c.relname) AND b.relnamespace = c.relnamespace
     LEFT JOIN pg_index AS t ON t.indexrelid = b.oid
@@ -37,13 +37,14 @@ LEFT = """
     WHERE i.indrelid = to_regclass('memories') AND starts_with(c.relname, %(prefix)s)
 """
 RENAME = "ALTER INDEX {schema}.{old} RENAME TO {new}"
+COMMENT = "COMMENT ON INDEX {schema}.{name} IS {comment}"
 
 
 @dataclass(frozen=True, slots=True)
 class Index:
     """An index of the memories' own columns, with the name of the one that stands beside, and whether that is whole.
 
-    `whole` is None where there is none beside. `shown` is the name as SQL has it.
+    `whole` is None where there is none beside. `shown` is the name as SQL has it, `comment` the comment.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Index:
     definition: str
     beside: str
     whole: bool | None
+    comment: str | None
 
 
 def beside(store: Store, prefix: str) -> list[Index]:
@@ -82,6 +84,8 @@ def exchange(transaction: Transaction, made: Sequence[Index], *, away: str, come
         transaction.db.execute(RENAME.format(schema=each.schema, old=each.shown, new=gone))
         if each.whole is not None:
             transaction.db.execute(RENAME.format(schema=each.schema, old=each.beside, new=each.shown))
+            if each.comment is not None:
+                transaction.db.execute(COMMENT.format(schema=each.schema, name=each.shown, comment=each.comment))
     for schema, name in transaction.db.execute(LEFT, {"prefix": come}):
         # Somebody dropped the one whose name it was to have.
         transaction.db.execute(DROP_LEFT.format(schema=schema, name=name))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import DataRefused, NotFinished
@@ -91,10 +92,17 @@ class Schema:
     @property
     def text_hash(self) -> str:
         """SQL for what identifies the present text of a memory `m`; see `embedding_staged.text_hash`."""
-        texts = [f"convert_to({name}, 'UTF8')" for name in ("m.title", "m.content")]
-        envelope = f"coalesce({self.column('encrypted_envelope')}, '')"
-        # Each by its own hash: else a letter could move from one to the other.
-        return f"sha256({' || '.join(f'sha256({each})' for each in (*texts, envelope))})"
+        return f"sha256({self.plain_hash} || sha256(coalesce({self.column('encrypted_envelope')}, '')))"
+
+    @property
+    def plain_hash(self) -> str:
+        """SQL for title and content of a memory `m`, each by its own hash: else a letter could move to the other."""
+        return "(sha256(convert_to(m.title, 'UTF8')) || sha256(convert_to(m.content, 'UTF8')))"
+
+
+def plain_hash(title: str, content: str) -> bytes:
+    """Return what `Schema.plain_hash` says of these texts."""
+    return sha256(title.encode()).digest() + sha256(content.encode()).digest()
 
 
 def read_schema(db: Connection) -> Schema:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 STAGED_TARGET = f"SELECT target FROM reembed_run WHERE staged = 1 AND {IS_UNFINISHED}"
 ACTIVE_TARGET = "SELECT target FROM embedding_active"
 ACTIVE_BEFORE = "SELECT run_id FROM embedding_active WHERE target IS NULL"
-NO_RUN = "SELECT NULL::bigint"
 IS_ACTIVE = "SELECT EXISTS (SELECT 1 FROM embedding_active)"
 
 NUMBER = "(((m.place::text::point)[0]::bigint << 16) | (m.place::text::point)[1]::bigint)"
@@ -35,6 +34,20 @@ RECORDED = """(
     SELECT m.ctid AS place, {columns}, {live} AS live, {own}, p.fingerprint_id AS recorded_target,
         p.src AS recorded_src, p.head AS recorded_head, p.origin AS recorded_origin
     FROM memories AS m LEFT JOIN embedding_provenance AS p ON p.memory_id = m.id
+)"""
+STAGED = """(
+    SELECT m.ctid AS place, {columns}, {live} AS live,
+        CASE WHEN s.id IS NOT NULL THEN s.embedding::{type} ELSE m.embedding END AS embedding,
+        CASE WHEN s.id IS NOT NULL THEN f.dim ELSE {embedding_dim} END AS embedding_dim,
+        CASE WHEN s.id IS NOT NULL THEN f.space ELSE {embedding_space} END AS embedding_space,
+        CASE WHEN s.id IS NOT NULL THEN s.target ELSE p.fingerprint_id END AS recorded_target,
+        CASE WHEN s.id IS NOT NULL THEN s.src ELSE p.src END AS recorded_src,
+        CASE WHEN s.id IS NOT NULL THEN s.head ELSE p.head END AS recorded_head,
+        CASE WHEN s.id IS NOT NULL THEN s.origin ELSE p.origin END AS recorded_origin
+    FROM memories AS m
+    LEFT JOIN embedding_staged AS s ON s.memory_id = m.id AND s.target = ({target}) AND s.text_hash = {text_hash}
+    LEFT JOIN embedding_fingerprint AS f ON f.id = s.target
+    LEFT JOIN embedding_provenance AS p ON p.memory_id = m.id
 )"""
 ELSEWHERE = """(
     SELECT m.ctid AS place, {columns}, {live} AS live,
@@ -79,7 +92,7 @@ def served(store: Store) -> str:
 def judged(store: Store, target: int | None = None) -> str:
     """Return the memories as a target judges them, where its run puts its vectors; None: as served."""
     if target is not None and store.db.value(STAGED_TARGET) == target:
-        return ELSEWHERE.format(target=STAGED_TARGET, before=NO_RUN, **_columns(store.schema))
+        return STAGED.format(target=STAGED_TARGET, **_columns(store.schema))
     return served(store)
 
 

@@ -23,7 +23,7 @@ from ai_memory.stores.sqlite import walk
 from ai_memory.stores.sqlite.database import Database
 from ai_memory.stores.values import Run
 from ai_memory.vectors.blob import encode
-from tests.machine.invocation import traced
+from tests.machine.in_files import traced
 from tests.machine.pool import EAGER, LAZY, OrderedPool
 from tests.reembed.finish.test_rollback import NEW, OLD, rollback
 from tests.reembed.work import Work
