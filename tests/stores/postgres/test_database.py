@@ -17,9 +17,22 @@ from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.port import Store
 from ai_memory.stores.postgres.connection import Connection
 from ai_memory.stores.postgres.database import Database
+from ai_memory.stores.values import Staged, Terms
 from ai_memory.text.database_address import DatabaseAddress
 from ai_memory.vectors.target import Fingerprint
-from tests.stores.conformance import EMBEDDER, HOLDER, IDS, NOW_MS, begin, entered, freshness, write_of, written
+from tests.stores.conformance import (
+    EMBEDDER,
+    HOLDER,
+    IDS,
+    NOW_MS,
+    begin,
+    entered,
+    freshness,
+    staged,
+    take,
+    write_of,
+    written,
+)
 from tests.support import postgres_shapes
 from tests.support.command import wait_for
 from tests.support.fakes import HashEmbedder
@@ -36,6 +49,8 @@ SSL_REQUEST = 80_877_103
 SCHEMAS = "SELECT nspname FROM pg_namespace WHERE nspname = 'ai_memory_reembed'"
 OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 ASLEEP = f"SELECT count(*) {OTHERS} AND query LIKE '%pg_sleep(61)%' AND state = 'active'"
+
+WAITING = f"SELECT count(*) {OTHERS} AND wait_event_type = 'Lock'"
 
 
 def rows(url: str, sql: str) -> list[tuple[object, ...]]:
@@ -248,3 +263,26 @@ def test_a_server_that_is_starting_is_waited_for_and_no_password_is_asked_for_ag
         with pytest.raises(NotFinished, match="starting up"), Database(url).read():
             pass
         listening.shutdown()
+
+
+def test_a_run_and_a_writer_that_stage_vectors_of_one_memory_wait_for_each_other(url: str) -> None:
+    answers = list[list[bool]]()
+    with Database(url).write(now_ms=NOW_MS) as store:
+        target = entered(store)
+        with store.transaction() as transaction:
+            take(transaction, begin(transaction, target, terms=Terms(keeps_previous=True, staged=True)))
+
+        def stage() -> None:
+            with Database(url).write(now_ms=NOW_MS) as other:
+                answers.append(staged(other, target, IDS[0]))
+
+        with store.transaction() as transaction:
+            write = write_of(transaction.reader, IDS[0])
+            answers.append(transaction.vectors.write([write], target, one_by_one=False, place=Staged()))
+            second = threading.Thread(target=stage)
+            second.start()
+            wait_for(lambda: rows(url, WAITING) == [(1,)], seconds=30)
+        second.join()
+
+    assert answers == [[True], [True]]
+    assert rows(url, "SELECT count(*) FROM ai_memory_reembed.embedding_staged") == [(1,)]
