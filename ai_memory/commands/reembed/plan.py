@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -26,6 +28,7 @@ from ai_memory.reembed.plan.ask_target import ask_target
 from ai_memory.reembed.plan.dry_run import dry_run
 from ai_memory.reembed.plan.measured import measure
 from ai_memory.stores.opening import reading
+from ai_memory.system.signals import SIGNAL_EXIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -93,7 +96,11 @@ def _vectors(embedder: ResilientEmbedder, texts: Sequence[str]) -> Vectors:
 def _measured(found: DryRun, workers: Callable[[], Pool[Sequence[str], Vectors]]) -> DryRun:
     """Return the plan with the time that its rows take at the pace of the workers."""
     with closing(workers()) as pool:
-        pace = measure(pool, found.sample, SystemClock().monotonic)
+        try:
+            pace = measure(pool, found.sample, SystemClock().monotonic)
+        except KeyboardInterrupt:
+            # Nothing was written, and workers end with this process: nobody waits for what they compute.
+            os._exit(SIGNAL_EXIT + signal.SIGINT)
     if pace is None:
         return found
     return replace(found, estimate=pace.estimate(found.preflight.to_send + found.in_doubt.texts))

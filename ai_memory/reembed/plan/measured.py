@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import cycle, islice
 from typing import TYPE_CHECKING
 
 from ai_memory.reembed.plan.estimate import Estimate
@@ -44,8 +43,17 @@ def measure(pool: Pool[Sequence[str], Vectors], sample: Sequence[str], monotonic
     if not sample:
         return None
     workers = [each.result() for each in pool.witness(sample[:1])]
-    texts, calls = cycle(sample), CALLS * pool.capacity
+    texts = chosen(sample, CALLS * pool.capacity * CALL_TEXTS)
     began = monotonic()
-    answers = [pool.submit(tuple(islice(texts, CALL_TEXTS))) for _ in range(calls)]
+    answers = [pool.submit(texts[begin : begin + CALL_TEXTS]) for begin in range(0, len(texts), CALL_TEXTS)]
     rows = sum(len(each.result()) for each in answers)
     return Pace(len(workers), rows / (monotonic() - began))
+
+
+def chosen(sample: Sequence[str], many: int) -> list[str]:
+    """Return so many texts of a sample, the longest first: of each length as many as the sample has, in proportion.
+
+    Some of them come several times where the sample has fewer.
+    """
+    by_length = sorted(sample, key=len, reverse=True)
+    return [by_length[(2 * each + 1) * len(by_length) // (2 * many)] for each in range(many)]

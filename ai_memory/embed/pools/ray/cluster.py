@@ -135,6 +135,7 @@ class Cluster:
             raise self._refusal(error.strerror or "") from error
 
     def _refusal(self, why: str) -> EmbedderInitFailed | TransientFailure:
+        why = f"{why.rstrip('.')}."
         if self._was_joined:
             return TransientFailure(f"Ray is not there any more: {why}", in_doubt=True)
         if self.address == LOCAL_RAY:
