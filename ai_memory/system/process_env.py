@@ -17,6 +17,14 @@ def keep_off_model_hub() -> None:
     os.environ["HF_HUB_OFFLINE"] = "1"
 
 
+def keep_usage_untold() -> None:
+    """Forbid onnxruntime to send word to its makers, and to keep an identifier of the machine for that, as 1.32 does.
+
+    It reads this when first imported.
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+
 def let_idle_threads_sleep() -> None:
     """Have OpenMP's threads sleep while they wait, unless the user decided; it reads this when first loaded.
 

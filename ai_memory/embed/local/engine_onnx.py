@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ai_memory.system.cores import usable_cores
+from ai_memory.system.process_env import keep_usage_untold
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -44,6 +45,7 @@ class OnnxGraph:
 
 def open_graph(file: Path, *, threads: int = 0) -> OnnxGraph:
     """Return an ONNX file, loaded, for so many threads (0: all cores); raises whatever the library raises."""
+    keep_usage_untold()
     import onnxruntime
 
     onnxruntime.set_default_logger_severity(_FATAL)

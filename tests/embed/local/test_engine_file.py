@@ -272,7 +272,9 @@ def test_files_that_the_hubs_cache_links_to_are_read(model: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize("name", ["onnx", "openvino"])
-def test_neither_library_needs_torch_or_tells_its_makers_that_it_was_used(tiny_onnx: Path, name: str) -> None:
+def test_neither_library_needs_torch_or_tells_its_makers_that_it_was_used(
+    tiny_onnx: Path, name: str, tmp_path: Path
+) -> None:
     program = f"""
 import sys
 from functools import partial
@@ -285,9 +287,13 @@ engine.run(engine.tokenize(["a text"]))
 heavy = ("torch", "transformers", "sentence_transformers", "huggingface_hub", "openvino_telemetry")
 print([each for each in heavy if each in sys.modules])
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=120)
+    home = tmp_path / "home"
+    home.mkdir()
+    line, env = [sys.executable, "-c", program], {**os.environ, "HOME": str(home), "XDG_CACHE_HOME": ""}
+    done = subprocess.run(line, env=env, capture_output=True, text=True, check=False, timeout=120)
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
+    assert list(home.rglob("*")) == []
 
 
 def test_a_signal_is_heard_after_models_were_let_go_in_any_order(tiny_onnx: Path, library: ModuleType) -> None:
