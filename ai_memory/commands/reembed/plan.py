@@ -94,13 +94,12 @@ def _vectors(embedder: ResilientEmbedder, texts: Sequence[str]) -> Vectors:
 
 
 def _measured(found: DryRun, workers: Callable[[], Pool[Sequence[str], Vectors]]) -> DryRun:
-    """Return the plan with the time that its rows take at the pace of the workers."""
+    """Return the plan with the time that its rows take the workers."""
+    rows = found.preflight.to_send + found.in_doubt.texts
     with closing(workers()) as pool:
         try:
-            pace = measure(pool, found.sample, SystemClock().monotonic)
+            estimate = measure(pool, found.sample, rows, SystemClock().monotonic)
         except KeyboardInterrupt:
             # Nothing was written, and workers end with this process: nobody waits for what they compute.
             os._exit(SIGNAL_EXIT + signal.SIGINT)
-    if pace is None:
-        return found
-    return replace(found, estimate=pace.estimate(found.preflight.to_send + found.in_doubt.texts))
+    return replace(found, estimate=estimate or found.estimate)

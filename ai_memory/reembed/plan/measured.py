@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ai_memory.reembed.plan.estimate import Estimate
@@ -18,22 +17,10 @@ CALL_TEXTS, CALLS = 16, 2
 """Texts of a call, and calls for each place of a worker: a second or two of MiniLM on a core (2026-11-28)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """So many `workers` together embed so many rows a second."""
-
-    workers: int
-    rows_per_second: float
-
-    def estimate(self, rows: int) -> Estimate:
-        """Return the time that `rows` take at this pace."""
-        workers = counted(self.workers, "worker")
-        told = f"at the rate of the probe, {self.rows_per_second:,.1f} rows/s by {workers}"
-        return Estimate(rows / self.rows_per_second, told)
-
-
-def measure(pool: Pool[Sequence[str], Vectors], sample: Sequence[str], monotonic: Callable[[], float]) -> Pace | None:
-    """Return the pace of a pool's workers on a sample of texts, None where there are none.
+def measure(
+    pool: Pool[Sequence[str], Vectors], sample: Sequence[str], rows: int, monotonic: Callable[[], float]
+) -> Estimate | None:
+    """Return the time that `rows` take a pool's workers, by a sample of their texts; None where there are none.
 
     Each worker has loaded the model and embedded a text before the time counts.
 
@@ -46,8 +33,9 @@ def measure(pool: Pool[Sequence[str], Vectors], sample: Sequence[str], monotonic
     texts = chosen(sample, CALLS * pool.capacity * CALL_TEXTS)
     began = monotonic()
     answers = [pool.submit(texts[begin : begin + CALL_TEXTS]) for begin in range(0, len(texts), CALL_TEXTS)]
-    rows = sum(len(each.result()) for each in answers)
-    return Pace(len(workers), rows / (monotonic() - began))
+    per_second = sum(len(each.result()) for each in answers) / (monotonic() - began)
+    by = f"at the rate of the probe, {per_second:,.1f} rows/s by {counted(len(workers), 'worker')}"
+    return Estimate(rows / per_second, by)
 
 
 def chosen(sample: Sequence[str], many: int) -> list[str]:

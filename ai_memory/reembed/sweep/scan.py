@@ -210,7 +210,8 @@ class Scan:
             self._on_their_way.add(document.src)
             self._shared.add(document.src)
             page = self._gathering
-            page.add(document, comparable=page.comparable or is_comparable(stale.row, self._order.target))
+            page.add(document)
+            page.comparable = page.comparable or is_comparable(stale.row, self._order.target)
         return taken
 
     def _full(self) -> bool:
@@ -252,10 +253,9 @@ class _Gathering:
     def add_kept(self, document: Document, kept: KeptVector) -> None:
         (self.taken if kept.proven else self.unproven).append(given_again(document, kept))
 
-    def add(self, document: Document, *, comparable: bool) -> None:
+    def add(self, document: Document) -> None:
         self.documents.append(document)
         self.bytes += document.size
-        self.comparable = comparable
 
     def pass_row(self, namespace: str | None, row_id: str) -> None:
         self.passed += 1

@@ -27,7 +27,9 @@ def compute(embedder, texts):
     print("computing", flush=True)
     Event().wait()
 
-_measured(SimpleNamespace(sample=["a text"] * 99), lambda: threads(Busy(), compute))
+preflight, in_doubt = SimpleNamespace(to_send=99), SimpleNamespace(texts=0)
+found = SimpleNamespace(sample=["a text"] * 99, preflight=preflight, in_doubt=in_doubt)
+_measured(found, lambda: threads(Busy(), compute))
 """
 
 
