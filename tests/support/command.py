@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,10 @@ class Command:
     prefix: Sequence[str] = ()
     timeout_s: float = TIMEOUT_S
     started: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def having(self, **env: str) -> Command:
+        """Return it with more in its environment; what either starts, `end` of either kills."""
+        return replace(self, env={**self.env, **env})
 
     def run(self, *words: str | Path, stdin: str = "") -> Answer:
         """Run to the end."""
@@ -133,10 +137,22 @@ def kill(process: subprocess.Popen[str], number: int = signal.SIGKILL) -> Answer
 
 def wait_for(condition: Callable[[], object], *, seconds: float = 20) -> None:
     """Return as soon as the condition holds; fail when it never does."""
-    deadline = time.monotonic() + seconds
+    deadline, pause = time.monotonic() + seconds, 0.01
     while not condition():
         assert time.monotonic() < deadline, "what was waited for never came"
-        time.sleep(0.01)
+        time.sleep(pause)
+        # What takes long is looked at less often: looking takes the processor from what is waited for.
+        pause = min(pause * 1.1, 0.1)
+
+
+def wait_while_running(
+    process: subprocess.Popen[str], condition: Callable[[], object], *, seconds: float = 120
+) -> None:
+    """Return as soon as the condition holds; fail with what the process said where it ends before, or it takes long."""
+    with suppress(AssertionError):
+        wait_for(lambda: process.poll() is not None or condition(), seconds=seconds)
+    if not condition():
+        raise AssertionError(kill(process))
 
 
 def remote(endpoint: FakeEndpoint, **more: str) -> dict[str, str]:

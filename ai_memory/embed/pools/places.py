@@ -42,11 +42,11 @@ class Places:
         """How many places there are of workers that are given calls."""
         return len(self.open) * self._at_once
 
-    def add(self, workers: int) -> None:
-        """Give calls to so many workers more; their numbers come after the others'."""
+    def add(self) -> None:
+        """Give calls to a worker more, whose number comes after the others'."""
         with self._condition:
-            self._taken += [0] * workers
-            self._shut_until += [0.0] * workers
+            self._taken.append(0)
+            self._shut_until.append(0.0)
             self._condition.notify_all()
 
     def shut(self, worker: int, *, seconds: float = inf) -> None:

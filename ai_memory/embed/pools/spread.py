@@ -19,15 +19,15 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
-from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ai_memory.embed.pools.channel import Answer, Computed, Failed, Loaded, Tell, total
 from ai_memory.embed.pools.costs import Costs
+from ai_memory.embed.pools.growth import LOOKS_AGAIN_S, Growth
 from ai_memory.embed.pools.places import Deaths, Place, Places
-from ai_memory.embed.pools.worker import Ended, Worker
+from ai_memory.embed.pools.worker import Ended, Running, Worker
 from ai_memory.embed.usage import Meter
 from ai_memory.errors import AiMemoryError, RowsRefused, TargetChanged, TransientFailure
 from ai_memory.text.amounts import counted
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from ai_memory.embed.pools.crew import Crew
     from ai_memory.vectors.target import Target, Vectors
 
-LOOKS_AGAIN_S = 300.0
-"""Seconds after which a worker that had no room is started again. A choice of 2026-11-27, not measured."""
 _ONLY: ContextVar[int | None] = ContextVar("only", default=None)
 
 
@@ -53,8 +51,8 @@ class SpreadEmbedder:
         self.max_batch = crew.max_batch
         self.places = Places(crew.many, crew.at_once)
         self._target, self._crew, self._awaited, self._tell = target, crew, awaited, _once(tell)
-        self._running = [_Running(number) for number in range(crew.many)]
-        self._deaths, self._costs, self._growing = Deaths(), Costs(self.meter), Lock()
+        self._running = [Running(number) for number in range(crew.many)]
+        self._deaths, self._costs, self._growth = Deaths(), Costs(self.meter), Growth(crew, self._taken_on)
         self._witness: Vectors | None = None
 
     @property
@@ -109,13 +107,11 @@ class SpreadEmbedder:
         running.other_weights = True
         if running.worker:
             running.worker.hang_up()
-        self._tell(
-            f"A {self._crew.words.one} that embeds has other weights of {self._target.model} than the others have; it"
-            " is asked no more."
-        )
+        self._tell(self._has_other_weights)
 
     def close(self) -> None:
         """End the workers, and wait for that; a call for vectors starts them again."""
+        self._growth.end()
         workers = [each.worker for each in self._running if each.worker]
         for worker in workers:
             worker.hang_up()
@@ -128,7 +124,8 @@ class SpreadEmbedder:
 
     def _asked(self, texts: tuple[str, ...], *, query: bool) -> Vectors:
         self._costs.settle()
-        self._grow()
+        if all(self._running[number].is_at_work for number in self.places.open):
+            self._growth.look(len(self._running))
         match answer := self._answered(texts, query=query):
             case Ended():
                 raise self._died(texts, answer)
@@ -143,19 +140,19 @@ class SpreadEmbedder:
             case _:
                 raise TypeError("a worker answered what it was not asked")
 
-    def _grow(self) -> None:
-        """Take on the workers that there is room for by now, once all of before are at work."""
-        if not self._crew.spare:
-            return
-        with self._growing:
-            if not all(self._running[number].is_at_work for number in self.places.open):
-                return
-            room = self._crew.most_at_once // self._crew.at_once - len(self._running)
-            if more := min(self._crew.spare(), room):
-                self._running += [_Running(len(self._running) + each) for each in range(more)]
-                self.places.add(more)
-                which = counted(more, "more worker, which embeds", "more workers, which embed")
-                self._tell(f"There is room for {which} from now on.")
+    def _taken_on(self, worker: Worker, loaded: Loaded | Failed | Ended) -> bool:
+        """Send calls to a worker more, where it can be used; return whether it can."""
+        if not isinstance(loaded, Loaded):
+            return False
+        self.meter.add(total(WITNESS_TEXTS) + loaded.witness.usage)
+        if not self._is_same(loaded):
+            self._tell(self._has_other_weights)
+            return False
+        self._running.append(Running(len(self._running), worker))
+        self.places.add()
+        self._now_known(loaded)
+        self._tell(f"One more {self._crew.words.one} embeds from now on: there are {len(self._running)}.")
+        return True
 
     def _answered(self, texts: tuple[str, ...], *, query: bool) -> Answer | Ended:
         """Return the first answer of a worker, or how the one ended that had the texts."""
@@ -240,7 +237,7 @@ class SpreadEmbedder:
             in_doubt=True,
         )
 
-    def _ready(self, running: _Running) -> Worker:
+    def _ready(self, running: Running) -> Worker:
         """Return a worker that has loaded the model and agrees with the first one."""
         with running.lock:
             if running.other_weights:
@@ -263,7 +260,7 @@ class SpreadEmbedder:
             running.worker = worker
             return worker
 
-    def _judge(self, loaded: Loaded | Failed | Ended, running: _Running) -> None:
+    def _judge(self, loaded: Loaded | Failed | Ended, running: Running) -> None:
         words = self._crew.words
         if isinstance(loaded, Ended):
             self._awaited.require()
@@ -282,7 +279,10 @@ class SpreadEmbedder:
                 self.put_out(running.number)
                 raise self._asked_no_more()
             raise self._other_weights()
-        several = counted(len(self._running), words.one, words.several)
+        self._now_known(loaded)
+
+    def _now_known(self, loaded: Loaded) -> None:
+        several = counted(len(self._running), self._crew.words.one, self._crew.words.several)
         self._target = replace(loaded.target, engine=f"{loaded.target.engine} in {several}")
 
     def _is_same(self, loaded: Loaded) -> bool:
@@ -297,6 +297,11 @@ class SpreadEmbedder:
         self._witness = known
         return True
 
+    @property
+    def _has_other_weights(self) -> str:
+        one, model = self._crew.words.one, self._target.model
+        return f"A {one} that embeds has other weights of {model} than the others have; it is asked no more."
+
     def _asked_no_more(self) -> TransientFailure | TargetChanged:
         """Return what a call comes to whose worker is put out: another one may take it, where there is one."""
         if not self.places.open or _ONLY.get() is not None:
@@ -309,20 +314,6 @@ class SpreadEmbedder:
             " there before.",
             tip="The model's files were changed: bring the old ones back, then run the same command again.",
         )
-
-
-class _Running:
-    """One of the workers, None before its start and after its end; one of `other_weights` is asked no more."""
-
-    def __init__(self, number: int) -> None:
-        self.lock = Lock()
-        self.number, self.other_weights = number, False
-        self.worker: Worker | None = None
-
-    @property
-    def is_at_work(self) -> bool:
-        """Whether it was started, and has not ended."""
-        return self.worker is not None and not self.worker.how
 
 
 def _once(tell: Tell) -> Tell:

@@ -44,6 +44,21 @@ class Worker(Protocol):
         """End it, and wait for that. A second call does nothing."""
 
 
+class Running:
+    """One of several workers, None before its start and after its end; one of `other_weights` is asked no more."""
+
+    def __init__(self, number: int, worker: Worker | None = None) -> None:
+        """Begin with the worker, where it was started."""
+        self.lock = Lock()
+        self.number, self.other_weights = number, False
+        self.worker = worker
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether it was started, and has not ended."""
+        return self.worker is not None and not self.worker.how
+
+
 class Questions:
     """What a worker was asked and has not answered; the first question is how it has loaded its model."""
 

@@ -15,7 +15,7 @@ import pytest
 from tests.commands.conftest import Cli
 from tests.commands.reembed.conftest import ROWS, WORDS
 from tests.support import files
-from tests.support.command import Answer, Command, answer, kill, wait_for
+from tests.support.command import Answer, Command, answer, kill, wait_for, wait_while_running
 from tests.support.processes import all_processes, below, runs
 from tests.support.ray_head import Head, ray_head
 
@@ -37,7 +37,7 @@ def head() -> Iterator[Head]:
 def started(command: Command, where: str = "ray") -> subprocess.Popen[str]:
     """Begin a run, and return once it has written vectors."""
     process = command.start("reembed", "--json", "--yes", "--embedders", where, "--batch", "5")
-    wait_for(lambda: files.embedded(command.db) > 20, seconds=120)
+    wait_while_running(process, lambda: files.embedded(command.db) > 20)
     return process
 
 
@@ -102,7 +102,7 @@ def test_a_cluster_is_connected_to_and_left_as_it_was_also_by_a_driver_that_is_k
         return [pid for pid, (_, line) in all_processes().items() if line.startswith("ray::Actor")]
 
     before = set(actors())
-    there = Command(command.db, {**command.env, **head.env})
+    there = command.having(**head.env)
     told = there.run("reembed", "--dry-run", "--json", "--embedders", head.address)
     assert told.code == 0, told.err
     assert told.json["embedders"]["processes"] == WORKERS
@@ -133,7 +133,7 @@ def test_a_node_that_comes_is_used_and_one_that_goes_costs_no_row(command: Comma
     for each in range(MANY):
         files.add(command.db, f"more-{each:04}", content=f"{each} {WORDS * 3}")
     with ray_head(cores=1) as head:
-        there = Command(command.db, {**command.env, **head.env})
+        there = command.having(**head.env)
         process = started(there, head.address)
         assert len(set(actors()) - before) == 1
         with head.another_node(cores=1):
@@ -145,14 +145,14 @@ def test_a_node_that_comes_is_used_and_one_that_goes_costs_no_row(command: Comma
         process.terminate()
         ended = answer(process)
 
-    assert "There is room for 1 more worker, which embeds from now on." in ended.err
+    assert "One more worker embeds from now on: there are 2." in ended.err
     assert ended.json["quarantined"] == 0
     done = files.execute(command.db, "SELECT embedding IS NOT NULL FROM memories WHERE namespace = 'a' ORDER BY id")
     assert done == sorted(done, reverse=True), "a row before the cursor has no vector"
 
 
 def test_a_cluster_that_asks_for_another_token_is_told_as_that(command: Command, head: Head) -> None:
-    stranger = Command(command.db, {**command.env, **head.env, "RAY_AUTH_TOKEN": "of-another-cluster-altogether"})
+    stranger = command.having(**{**head.env, "RAY_AUTH_TOKEN": "of-another-cluster-altogether"})
     refused = stranger.run("reembed", "--embedders", head.address)
 
     assert refused.code == 3
@@ -180,7 +180,7 @@ def test_where_no_cluster_answers_one_line_says_so(command: Command) -> None:
 
 @pytest.mark.parametrize("policy", ["deny", "loopback-only"])
 def test_where_no_text_may_leave_this_machine_no_cluster_is_asked(command: Command, policy: str) -> None:
-    there = Command(command.db, {**command.env, "AI_MEMORY_INFERENCE_EGRESS": policy})
+    there = command.having(AI_MEMORY_INFERENCE_EGRESS=policy)
     for words in ([], ["--dry-run"]):
         refused = there.run("reembed", "--embedders", "ray://127.0.0.1:1", *words)
         assert refused.code == 3

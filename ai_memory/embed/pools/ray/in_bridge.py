@@ -146,8 +146,7 @@ class _Crew:
         with suppress(RayError, OSError, RuntimeError):
             # What was taken a moment ago is told as free for a second or so: of two looks the lesser is right.
             before, self._free = self._free, 0 if self._unplaced else _free_cores()
-            if cores := min(before, self._free):
-                self.say(Room(cores))
+            self.say(Room(min(before, self._free)))
 
     def _when_said(self, worker: int, number: int, said: Any) -> None:  # noqa: ANN401 - Ray's
         def pass_on(found: Future[Any]) -> None:
