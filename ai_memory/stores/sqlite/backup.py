@@ -30,6 +30,7 @@ KEEP_NO_LOG = "PRAGMA journal_mode = DELETE"
 SET_MODE = "PRAGMA journal_mode = {mode}"
 PAGE_SIZE = "PRAGMA page_size"
 ENCODING = "PRAGMA encoding"
+WAIT_FOR_NOBODY = "PRAGMA busy_timeout = 0"
 EMPTY_LOG = "PRAGMA wal_checkpoint(TRUNCATE)"
 
 ANOTHER = "Name another file after --backup."
@@ -99,6 +100,8 @@ def replace_by(path: Path, source: Connection, *, damaged: bool, options: OpenOp
         with suppress(AiMemoryError):
             if mode not in (None, "wal") and db.value(JOURNAL_MODE) == "wal":
                 db.execute(SET_MODE.format(mode=mode))
+            # Whoever reads on empties it later: nothing is worth waiting for any more.
+            db.execute(WAIT_FOR_NOBODY)
             db.execute(EMPTY_LOG)
     finally:
         db.close()
