@@ -137,7 +137,7 @@ def test_no_value_of_a_column_is_a_traceback_and_cancel_is_a_way_out(
 ) -> None:
     for number, value in enumerate(COLUMNS[column]):
         tampered(column, value)
-        for words in READING if long_form else READING[number % 4 :: 4]:
+        for words in READING if long_form else READING[number % 8 :: 8]:
             require_one_line(cli(*words), (value, words))
         require_one_line(cli(*WRITING[number % 3]), (value, "writing"))
 

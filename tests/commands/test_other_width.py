@@ -65,14 +65,16 @@ def rows(url: str, sql: str) -> list[tuple[object, ...]]:
         return cursor.fetchall() if cursor.description else []
 
 
-@pytest.fixture
-def url(postgres: Server, endpoint: FakeEndpoint) -> str:
-    """A database of theirs with vectors of the old width, made by this program."""
-    url = postgres.fresh(*postgres_shapes.statements(width=OLD), *postgres_shapes.memories(ROWS))
-    command = Command(url, remote(endpoint))  # type: ignore[arg-type]
-    assert command.reembed("--yes").code == 0
+def embed(url: str) -> None:
+    with FakeEndpoint(dim=OLD) as endpoint:
+        assert Command(url, remote(endpoint)).reembed("--yes").code == 0  # type: ignore[arg-type]
     rows(url, f"{ARCHIVED} SELECT 'archived', tier, 't', 'c', now(), now(), now(), embedding FROM memories LIMIT 1")
-    return url
+
+
+@pytest.fixture
+def url(postgres: Server) -> str:
+    """A database of theirs with vectors of the old width, made by this program."""
+    return postgres.fresh(*postgres_shapes.statements(width=OLD), *postgres_shapes.memories(ROWS), then=embed)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import socket
 import subprocess
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -72,9 +72,12 @@ class Server:
         """Return the address of a database, by which a user comes who owns what is in it, and nothing else."""
         return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
 
-    def fresh(self, *statements: str) -> str:
-        """Return the address of a new database in which these statements were run: once, and copied from then on."""
-        made = "\n".join(statements)
+    def fresh(self, *statements: str, then: Callable[[str], None] | None = None) -> str:
+        """Return the address of a new database in which these statements were run: once, and copied from then on.
+
+        Likewise what `then` does with an address, which leaves no connection behind.
+        """
+        made = "\n".join((*statements, then.__qualname__ if then else ""))
         if made not in self.templates:
             self.templates[made] = template = f"template_{next(self.numbers)}"
             self.execute(f"CREATE DATABASE {template} OWNER app")
@@ -82,6 +85,8 @@ class Server:
                 # An extension that is not trusted only the server's owner may create.
                 user = "postgres" if each.startswith("CREATE EXTENSION") else "app"
                 self.execute(each, database=template, user=user)
+            if then:
+                then(self.url(template))
         database = f"test_{next(self.numbers)}"
         self.execute(f"CREATE DATABASE {database} TEMPLATE {self.templates[made]} OWNER app")
         self.latest.append(database)
