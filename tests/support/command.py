@@ -21,6 +21,7 @@ from typing import Any
 from tests.conftest import ROOT
 from tests.support import files
 from tests.support.fake_endpoint import FakeEndpoint
+from tests.support.prepared import PREPARED, Split
 
 ERROR = "ai-memory: error: "
 TIMEOUT_S = 120
@@ -103,9 +104,12 @@ class Command:
     def _start(self, words: Sequence[str | Path], stream: int) -> subprocess.Popen[str]:
         line = [*self.prefix, sys.executable, "-m", "ai_memory", "--db", str(self.db), *map(str, words)]
         env = {**os.environ, "PYTHONPATH": str(ROOT), **self.env}
-        process = subprocess.Popen(
-            line, env=env, stdin=stream, stdout=stream, stderr=stream, text=True, encoding="utf-8"
-        )
+        if stream == subprocess.PIPE and not self.prefix and PREPARED.fits(env):
+            process: subprocess.Popen[str] = Split(line, line[-len(words) - 2 :], env)
+        else:
+            process = subprocess.Popen(
+                line, env=env, stdin=stream, stdout=stream, stderr=stream, text=True, encoding="utf-8"
+            )
         self.started.append(process)
         return process
 
