@@ -112,7 +112,9 @@ class Passes:
     @property
     def done(self) -> Done:
         """What was done, as far as it is committed."""
-        committer, aside = self._committer, self._sweep.rows_in_quarantine
+        committer = self._committer
+        # A pass meets what those before it met, or put there.
+        aside = len(self._sweep.in_quarantine | committer.aside)
         return Done(committer.counters, aside, self._passes, committer.target, committer.taken_from_others)
 
     @property
