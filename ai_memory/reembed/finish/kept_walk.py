@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ai_memory.reembed.sweep.budget import MAX_ROWS, Budget
+from ai_memory.reembed.options import MAX_ROWS
+from ai_memory.reembed.sweep.budget import Budget
 from ai_memory.stores.values import Checkpoint
 
 if TYPE_CHECKING:

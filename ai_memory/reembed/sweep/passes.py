@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ai_memory.reembed.events import PassBegan
+from ai_memory.reembed.options import MAX_ROWS
 from ai_memory.reembed.plan.census import Census, Listener, take_census
 from ai_memory.reembed.scope import Scope, namespaces_in_scope
 from ai_memory.reembed.sources import FromText
-from ai_memory.reembed.sweep.budget import MAX_ROWS, Budget
+from ai_memory.reembed.sweep.budget import Budget
 from ai_memory.reembed.sweep.ending import (
     EDITED_SINCE,
     Done,

@@ -1,0 +1,31 @@
+"""Texts are told apart by their hashes: exactly as far as they are kept in mind, and never counted too few."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+import pytest
+
+from ai_memory.reembed.plan import distinct
+from ai_memory.reembed.plan.distinct import Distinct
+
+
+def src(number: int) -> bytes:
+    return blake2b(str(number).encode(), digest_size=16).digest()
+
+
+def test_a_text_is_new_once_however_many_come_between() -> None:
+    met = Distinct()
+    many = 3 * distinct.LATELY + 5
+
+    assert sum(met.is_new(src(number)) for _ in range(2) for number in range(many)) == many
+    assert met.exact
+
+
+def test_beyond_what_is_kept_in_mind_it_is_a_bound_and_said_to_be_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(distinct, "MOST", 10)
+    met = Distinct()
+
+    found = [met.is_new(src(number)) for number in (*range(12), *range(12))]
+
+    assert (found, met.exact) == ([True] * 12 + [False] * 10 + [True] * 2, False)
