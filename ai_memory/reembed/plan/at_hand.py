@@ -10,7 +10,7 @@ from ai_memory.reembed.plan.distinct import Distinct
 from ai_memory.reembed.plan.estimate import Load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container, Sequence
 
     from ai_memory.memory.freshness import Unfit
     from ai_memory.stores.port import Reader
@@ -89,10 +89,16 @@ class Sorting:
         for each in block:
             if at_hand := kept.get(each.src):
                 self._take(each, at_hand)
-            elif self._sent and each.src not in has and self._distinct.is_new(each.src):
-                self._sent.add(each)
-            elif self._sent:
-                self._sent.add_identical(each)
+        if self._sent:
+            self._send(self._sent, [each for each in block if each.src not in kept], has)
+
+    def _send(self, sent: Load, block: Sequence[Document], has: Container[bytes]) -> None:
+        new = self._distinct.which_new([each.src for each in block])
+        for each, first in zip(block, new, strict=True):
+            if first and each.src not in has:
+                sent.add(each)
+            else:
+                sent.add_identical(each)
 
     def _take(self, document: Document, at_hand: KeptVector) -> None:
         self._rows += 1

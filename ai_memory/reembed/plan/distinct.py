@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 MOST = 2**20
@@ -18,20 +20,23 @@ class Distinct:
         self._met = np.empty(0, np.uint64)
         self._lately: set[int] = set()
 
-    def is_new(self, src: bytes) -> bool:
-        """Meet a text by its hash, and return whether it was not met before; True where that is not known any more."""
-        key = int.from_bytes(src[:8], "little")
-        if key in self._lately or self._has(key):
-            return False
-        if len(self._met) + len(self._lately) >= MOST:
-            self.exact = False
-            return True
-        self._lately.add(key)
+    def which_new(self, srcs: Sequence[bytes]) -> list[bool]:
+        """Meet texts by their hashes, and return of each whether it was not met before; True where nobody knows."""
+        keys = np.frombuffer(b"".join(src[:8] for src in srcs), np.uint64)
+        known = np.zeros(len(keys), bool)
+        if len(self._met):
+            known = self._met.take(np.searchsorted(self._met, keys), mode="clip") == keys
+        found = [not before and self._add(key) for key, before in zip(keys.tolist(), known.tolist(), strict=True)]
         if len(self._lately) >= LATELY:
             self._met = np.sort(np.concatenate([self._met, np.fromiter(self._lately, np.uint64)]), kind="stable")
             self._lately.clear()
-        return True
+        return found
 
-    def _has(self, key: int) -> bool:
-        at = int(np.searchsorted(self._met, np.uint64(key)))
-        return at < len(self._met) and int(self._met[at]) == key
+    def _add(self, key: int) -> bool:
+        if key in self._lately:
+            return False
+        if len(self._met) + len(self._lately) < MOST:
+            self._lately.add(key)
+        else:
+            self.exact = False
+        return True

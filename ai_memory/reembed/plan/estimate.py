@@ -54,7 +54,8 @@ class Load:
 
     def add_identical(self, document: Document) -> None:
         """Count a row whose text is sent for another one, if it is at all."""
-        self.truncated += 0 < self.max_tokens < self._tokens(document)
+        if self.max_tokens:
+            self.truncated += self.max_tokens < self._tokens(document)
 
     def _tokens(self, document: Document) -> int:
         return self.count_tokens(document.text) if self.count_tokens else document.size // USUAL_BYTES_A_TOKEN + 1

@@ -18,14 +18,20 @@ def test_a_text_is_new_once_however_many_come_between() -> None:
     met = Distinct()
     many = 3 * distinct.LATELY + 5
 
-    assert sum(met.is_new(src(number)) for _ in range(2) for number in range(many)) == many
+    numbers = [*range(many), *range(many)]
+    blocks = [numbers[begin : begin + 256] for begin in range(0, len(numbers), 256)]
+    assert sum(sum(met.which_new([src(number) for number in block])) for block in blocks) == many
     assert met.exact
+
+
+def test_texts_of_one_block_are_told_apart_too() -> None:
+    assert Distinct().which_new([src(1), src(2), src(1)]) == [True, True, False]
 
 
 def test_beyond_what_is_kept_in_mind_it_is_a_bound_and_said_to_be_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(distinct, "MOST", 10)
     met = Distinct()
 
-    found = [met.is_new(src(number)) for number in (*range(12), *range(12))]
+    found = met.which_new([src(number) for number in (*range(12), *range(12))])
 
     assert (found, met.exact) == ([True] * 12 + [False] * 10 + [True] * 2, False)
