@@ -67,6 +67,12 @@ def held(database: Database, *, now_ms: int) -> RunHeld:
     return RunHeld(f"{who} is at work on the vectors of {database.name}.", tip="Watch it: ai-memory reembed status")
 
 
+def at_work(lock: Lock) -> Holder | None:
+    """Return the live process that works on a run, None where none does: others hold the lock, too."""
+    holder = lock.holder if lock.state is LockState.RUNNER else None
+    return holder if holder and holder.task is Task.REEMBED and holder.may_live() else None
+
+
 def _no_runner(lock: Lock) -> RunnerStuck:
     """Return the error of a lock that no runner holds: what is known of who does, and how to find the process."""
     find = f"Find it: {lock.find}"

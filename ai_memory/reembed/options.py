@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from ai_memory.reembed.scope import Scope
     from ai_memory.stores.values import Run
 
-MAX_COST = "max-cost"
+MAX_COST, MAX_ROWS = "max-cost", "max-rows"
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,7 +155,8 @@ class Answered:
 
     `asked` of its rows were asked again, by id, the `differing` ones got another vector. `waited` says that the answer
     had to be waited for, `unwritable` which of the vectors the database refuses, `put_out` that some workers have other
-    weights, and are asked no more.
+    weights, and are asked no more. `unwritten` are vectors, by the hash of their text, that came for rows of earlier
+    pages which could not be given them.
     """
 
     page: Page = field(default_factory=Page)
@@ -166,6 +167,7 @@ class Answered:
     waited: bool = False
     unwritable: Unwritable = None
     put_out: bool = False
+    unwritten: Mapping[bytes, bytes] = field(default_factory=dict)
 
 
 Workers = Pool[Question, PageAnswer]

@@ -54,6 +54,23 @@ def rows_written(run: Run) -> int:
     return run.counters.reembedded + run.counters.attested + run.counters.put_back
 
 
+def start_of(run: Run, pid: int, *, lost: int) -> dict[str, int]:
+    """Return what is kept of a start that takes a run of which so many texts may have been `lost` in flight."""
+    return {"pid": pid, "rows": rows_written(run), "lost": lost, "sent": run.counters.texts_sent}
+
+
+def newly_lost(run: Run, before: Mapping[str, object], *, lost: int) -> int:
+    """Return how many of the texts that a run may have in flight no start counted yet, at most; `lost` counts now.
+
+    `before` is what is kept of the start that took it last. What that one counted stays in flight until it is sent and
+    committed again, so that after a kill it is among what the killed runner had in flight itself.
+    """
+    told, sent, rows = (each if isinstance(each, int) else 0 for each in map(before.get, ("lost", "sent", "rows")))
+    settled = max(run.counters.texts_sent - sent, rows_written(run) - rows, 0)
+    own = max(run.in_flight_limit, lost) - max(told - settled, 0)
+    return min(max(own, 0), lost)
+
+
 def spaces_of(told: Mapping[str, object]) -> tuple[Space, ...]:
     """Return the vectors that the first event of a run tells, as far as it can be read."""
     spaces = told.get("stored")

@@ -1350,6 +1350,42 @@ class RunSuite(Suite):
         with store.transaction() as transaction:
             assert take(transaction, left, OTHER, lost=3).counters.texts_sent_twice == 3
 
+    def test_what_killed_runners_had_in_flight_counts_once_however_many_there_were(
+        self, store: Store, run: Run
+    ) -> None:
+        told = []
+        for _ in range(3):
+            with store.transaction() as transaction:
+                run = take(transaction, run, OTHER, lost=run.in_flight_limit)
+            told.append((run.in_flight_limit, run.counters.texts_sent_twice))
+
+        # Each of them sent 9 at most; what may be in flight by now is of all of them.
+        assert told == [(18, 9), (27, 18), (36, 27)]
+
+    def test_what_killed_runners_had_in_flight_is_told_again_once_it_was_sent_again(
+        self, store: Store, run: Run
+    ) -> None:
+        with store.transaction() as transaction:
+            run = take(transaction, run, OTHER, lost=9)
+        with store.transaction() as transaction:
+            # Five of the texts are committed, and as many more may be in flight as before.
+            transaction.runs.hold(run, now_ms=NOW_MS, in_flight_limit=9 + 4)
+            transaction.progress.count(run, Counters(reembedded=5, texts_sent=5))
+        with store.transaction() as transaction:
+            taken = take(transaction, store.runs.read(run.run_id), OTHER, lost=13)
+
+        assert taken.counters.texts_sent_twice == 9 + 9
+
+    @pytest.mark.parametrize("rows", [1, 4])
+    def test_of_few_rows_that_are_left_each_killed_runner_may_have_sent_all_again(
+        self, store: Store, run: Run, rows: int
+    ) -> None:
+        for _ in range(3):
+            with store.transaction() as transaction:
+                run = take(transaction, run, OTHER, lost=2 * rows)
+
+        assert run.counters.texts_sent_twice == 3 * 2 * rows
+
     @pytest.mark.parametrize("give_up", ["cancelled", "superseded"])
     def test_what_a_run_that_was_given_up_has_in_flight_is_the_next_ones_to_tell(
         self, store: Store, target: Fingerprint, run: Run, give_up: str

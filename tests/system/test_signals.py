@@ -174,6 +174,22 @@ def test_kill_after_kill_nothing_is_lost(command: Command, endpoint: FakeEndpoin
     assert files.integrity(command.db) == "ok"
 
 
+def test_kill_after_kill_each_counts_what_it_had_in_flight_itself(command: Command, endpoint: FakeEndpoint) -> None:
+    endpoint.change(latency=5.0)
+    for flags in ((), ("--resume",), ("--resume",)):
+        process = command.start("reembed", "--batch", str(BATCH), *flags)
+        held = f'{{"pid": {process.pid},%'
+        taken = "SELECT count(*) FROM reembed_run WHERE holder_json LIKE ?"
+        wait_for(lambda: files.execute(command.db, taken, held) == [(1,)])  # noqa: B023 - it is called at once
+        kill(process)
+
+    again = resumed(command, endpoint)
+
+    # The last one may send again what any of them had sent; of the whole run each counts once.
+    assert (again.code, again.json["texts_sent_twice"]) == (0, 3 * 2 * BATCH)
+    assert command.run("reembed", "status", "--json").json["texts_sent_twice"] == 3 * 2 * BATCH
+
+
 def test_two_starts_at_once_make_one_run(command: Command, endpoint: FakeEndpoint) -> None:
     starts = [command.start("reembed", "--json", "--batch", str(BATCH)) for _ in range(3)]
     codes = sorted(answer(each).code for each in starts)

@@ -27,6 +27,7 @@ from ai_memory.embed.terms import Terms
 from ai_memory.reembed.plan.ask_target import ask_target
 from ai_memory.reembed.plan.dry_run import dry_run
 from ai_memory.reembed.plan.measured import measure
+from ai_memory.reembed.plan.this_start import this_start
 from ai_memory.stores.opening import reading
 from ai_memory.system.signals import SIGNAL_EXIT
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ai_memory.config.settings import Settings
-    from ai_memory.embed.port import Pool, ResilientEmbedder, Where
+    from ai_memory.embed.port import Pool, ResilientEmbedder, TokenLimit, Where
     from ai_memory.reembed.options import Options
     from ai_memory.reembed.plan.dry_run import DryRun
     from ai_memory.show.console import Console
@@ -49,7 +50,15 @@ class Prober:
     workers: Callable[[], Pool[Sequence[str], Vectors]] | None = None
 
 
-def run_plan(settings: Settings, console: Console, *, options: Options, ask: bool, where: Where | None = None) -> int:
+def run_plan(
+    settings: Settings,
+    console: Console,
+    *,
+    options: Options,
+    ask: bool,
+    where: Where | None = None,
+    limit: TokenLimit | None = None,
+) -> int:
     """Show what a run would do, by so many processes, or by a Ray, with the database opened read-only.
 
     Nothing is sent, unless it is to `ask`: then the target is asked as a run would ask it first, for as long as a
@@ -73,7 +82,9 @@ def run_plan(settings: Settings, console: Console, *, options: Options, ask: boo
     needed, seconds = needs(settings.embedding, place), found.estimate.seconds if found.estimate else None
     for line in embedders_lines(needed, seconds):
         console.err.line(line)
-    console.result({**found.values(), **embedders_values(needed, seconds)}, *dry_run_lines(found))
+    start = this_start(found, options, limit)
+    values = {**found.values(), **start.values(), **embedders_values(needed, seconds)}
+    console.result(values, *dry_run_lines(found, start))
     return 0
 
 
@@ -94,11 +105,11 @@ def _vectors(embedder: ResilientEmbedder, texts: Sequence[str]) -> Vectors:
 
 
 def _measured(found: DryRun, workers: Callable[[], Pool[Sequence[str], Vectors]]) -> DryRun:
-    """Return the plan with the time that its rows take the workers."""
-    rows = found.preflight.to_send + found.in_doubt.texts
+    """Return the plan with the time that its texts take the workers."""
+    texts = found.texts + found.in_doubt.texts
     with closing(workers()) as pool:
         try:
-            estimate = measure(pool, found.sample, rows, SystemClock().monotonic)
+            estimate = measure(pool, found.sample, texts, SystemClock().monotonic)
         except KeyboardInterrupt:
             # Nothing was written, and workers end with this process: nobody waits for what they compute.
             os._exit(SIGNAL_EXIT + signal.SIGINT)

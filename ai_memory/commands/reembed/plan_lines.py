@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ai_memory.memory.text_codec import printable
 from ai_memory.stores.values import HOT
 from ai_memory.text.amounts import counted, money, size, span
+from ai_memory.text.hints import GO_ON, QUARANTINE
 from ai_memory.vectors.target import FLOAT32
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from ai_memory.reembed.plan.estimate import Estimate, Probed
     from ai_memory.reembed.plan.in_doubt import InDoubt
     from ai_memory.reembed.plan.taking import Preflight
+    from ai_memory.reembed.plan.this_start import ThisStart
     from ai_memory.stores.served import ExchangeRoom
 
 HOT_FIRST = "Rows that are read often and lately come first."
@@ -22,6 +24,9 @@ ASKED_FIRST = (
     "some are asked for again; if one gets another vector, all of them are embedded anew and their vectors REPLACED."
 )
 KEPT_OF = "the vector that was kept of it", "the vectors that were kept of them"
+EMPTY = "row is empty and would get no vector", "rows are empty and would get no vector"
+UNREADABLE = "row cannot be read and would get no vector", "rows cannot be read and would get no vector"
+ASIDE = "row is in quarantine and would stay there", "rows are in quarantine and would stay there"
 NOTHING_HOT = "Nothing notes in the file how often a row is read, so --order hot changes nothing."
 UNSTAMPED = (
     "While the run works, rows without a stamp are found by their words, unless [embeddings.previous] in the config "
@@ -88,19 +93,20 @@ def _replaced(told: Preflight, *, copied: bool) -> str:
     return f"; {whose} will be REPLACED.{way}{'' if copied or told.undo_bytes else ' To keep a copy: --backup FILE'}"
 
 
-def dry_run_lines(found: DryRun) -> list[str]:
-    """Return what a dry run says of the run that it planned."""
+def dry_run_lines(found: DryRun, start: ThisStart | None = None) -> list[str]:
+    """Return what a dry run says of the run that it planned, and of its `start`."""
     told = found.preflight
     paid = "" if found.estimated_cost is None else f" for {money(found.estimated_cost)}"
     tokens = f"about {counted(found.estimated_tokens, 'token')}{paid}"
     long = counted(found.oversize_rows, "row is too long", "rows are too long")
+    rows = counted(told.census.live, "row")
     lines = [
-        f"Would embed {told.to_send:,} of {counted(told.census.live, 'row')}, {tokens}; {long}. Nothing was changed.",
+        f"Would embed {told.to_send:,} of {rows}{_texts(found)}, {tokens}; {long}. Nothing was changed.",
+        *_not_sent(found),
         taken_line(found),
         _in_doubt(found.in_doubt),
-        f"It would take about {_time(found.estimate)}."
-        if found.estimate and (told.to_send or found.in_doubt.texts)
-        else "",
+        f"It would take about {_time(found.estimate)}." if found.estimate else "",
+        _limited(start) if start and start.ends_by else "",
         cut_line(found),
         _tried(found.probed),
         _width(found),
@@ -108,6 +114,33 @@ def dry_run_lines(found: DryRun) -> list[str]:
         refused_line(found.refusal),
     ]
     return [line for line in lines if line]
+
+
+def _limited(start: ThisStart) -> str:
+    """Return what a limit lets a start do."""
+    paid = "" if start.cost is None else f" for {money(start.cost)}"
+    timed = "" if start.seconds is None else f", in about {span(max(start.seconds, 1) * 1000)}"
+    at_most = f"{counted(start.rows, 'of them', 'of them')}, about {counted(start.tokens, 'token')}{paid}{timed}"
+    return f"--{start.ends_by} lets this start do {at_most}, at most: it would end with 75. Then: {GO_ON}"
+
+
+def _texts(found: DryRun) -> str:
+    """Return how many texts are sent, where there are fewer than rows."""
+    if found.texts == found.preflight.to_send:
+        return ""
+    return f" ({counted(found.texts, 'text')}{'' if found.texts_exact else ' at most'}: identical ones are sent once)"
+
+
+def _not_sent(found: DryRun) -> list[str]:
+    """Return what is said of rows that get no vector."""
+    lines = []
+    if found.empty_rows:
+        lines.append(f"{counted(found.empty_rows, *EMPTY)}.")
+    if found.unreadable_rows:
+        lines.append(f"{counted(found.unreadable_rows, *UNREADABLE)}.")
+    if (aside := found.preflight.census.quarantined) and not found.retries:
+        lines.append(f"{counted(aside, *ASIDE)}: {QUARANTINE}")
+    return lines
 
 
 def taken_line(found: DryRun) -> str:

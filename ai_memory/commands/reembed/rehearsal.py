@@ -70,9 +70,9 @@ class Rehearsal:
 
     @property
     def seconds(self) -> float | None:
-        """How long a run would take if each row took as long as one of the sample; None without a sample."""
+        """How long a run would take if each text took as long as one of the sample; None without a sample."""
         sampled = len(self.taken.outcomes)
-        return self.rows * self.taken.seconds / sampled if sampled else None
+        return self.planned.texts * self.taken.seconds / sampled if sampled else None
 
     def _counted(self, document: Document) -> int:
         load = Load(self.target.max_tokens, self.count_tokens)

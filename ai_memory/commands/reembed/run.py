@@ -70,8 +70,8 @@ def _start(args: argparse.Namespace, settings: Settings, console: Console, obser
     if args.dry_run:
         from ai_memory.commands.reembed.plan import run_plan
 
-        options = _options(args, settings)
-        return run_plan(settings, console, options=options, ask=args.probe, where=args.embedders)
+        options, limit = _options(args, settings), _token_limit(args, settings.embedding)
+        return run_plan(settings, console, options=options, ask=args.probe, where=args.embedders, limit=limit)
     return _run_job(args, settings, console, observe)
 
 

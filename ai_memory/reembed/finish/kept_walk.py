@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ai_memory.reembed.sweep.budget import MAX_ROWS, Budget
+from ai_memory.reembed.options import MAX_ROWS
+from ai_memory.reembed.sweep.budget import Budget
 from ai_memory.stores.values import Checkpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from ai_memory.reembed.page import Page
     from ai_memory.stores.values import Steps
@@ -75,7 +76,7 @@ class KeptWalk:
             self._rows = self._rows * 2
         self._rows = min(self._rows, self._batch)
 
-    def settle(self, page: Page) -> None:
+    def settle(self, page: Page, *, unwritten: Collection[bytes] = ()) -> None:
         """Do nothing: a page costs nobody anything."""
 
     def drop(self, page: Page) -> None:

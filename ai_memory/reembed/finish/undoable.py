@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ai_memory.vectors.target import Fingerprint
 
 ROLLBACK = f"{REEMBED} rollback"
-RESTORE = "Restore a backup: ai-memory restore FILE; or embed with the configuration of before: ai-memory reembed"
+RESTORE = f"Restore a backup: ai-memory restore FILE; or configure the embedder of before run {{}}, then: {REEMBED}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +131,5 @@ def _lost(store: Reader, found: Undoable, lost: Sequence[int]) -> OperatorNeeded
     run = store.runs.read(lost[-1])
     why = "was pruned" if run.keeps_previous else "was not kept (--no-undo)"
     after = run.run_id < found.last.run_id and found.last.undone_by is None
-    return OperatorNeeded(
-        f"What run {run.run_id} replaced {why}.", tip=f"To undo the latest run alone: {ROLLBACK}" if after else RESTORE
-    )
+    tip = f"To undo the latest run alone: {ROLLBACK}" if after else RESTORE.format(run.run_id)
+    return OperatorNeeded(f"What run {run.run_id} replaced {why}.", tip=tip)

@@ -204,7 +204,7 @@ def report(
     """Return the report of one invocation."""
     usage = expense.usage
     counters = swept.counters if swept else Counters()
-    met = counters.quarantined + (swept.rows_in_quarantine if swept else planned.census.quarantined)
+    met = swept.rows_in_quarantine if swept else planned.census.quarantined
     lifted = taken.lifted if taken else 0
     others = swept.taken_from_others if swept else 0
     rows = _rows(planned.counted, ending.census, counters, others=others, lifted=lifted)

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ai_memory.memory.freshness import Document
+from ai_memory.reembed.plan.distinct import Distinct
 from ai_memory.reembed.plan.estimate import Load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container, Sequence
 
     from ai_memory.memory.freshness import Unfit
     from ai_memory.stores.port import Reader
@@ -29,6 +30,10 @@ class AtHand:
     tokens: int = 0
 
 
+BLOCK, BLOCK_BYTES = 256, 1024 * 1024
+"""Rows that are asked for together at most, and bytes of their texts."""
+
+
 class Sorting:
     """Tells the rows that a run would examine apart, as they are met: those at hand, and those that are sent."""
 
@@ -37,36 +42,66 @@ class Sorting:
         store: Reader,
         target: Fingerprint | None,
         *,
-        send: Callable[[Document | Unfit], object] | None = None,
+        sent: Load | None = None,
         count_tokens: Callable[[str], int] | None = None,
     ) -> None:
-        """Begin with none met; `send` hears of those for whose vector somebody is asked."""
-        self._previous, self._send = store.targets.previous, send
+        """Begin with none met; `sent` counts what is sent: each text once, and none of which the file has a vector."""
+        self._memories, self._previous, self._sent = store.memories, store.targets.previous, sent
+        self._target = target
         # Of a target that is not known nothing is kept, and mostly nothing is of one that is.
-        self._target = target if target and self._previous.has_any_of(target) else None
+        self._keeps = target is not None and self._previous.has_any_of(target)
         self._rows, self._unproven = 0, 0
         self._load = Load(0, count_tokens)
+        self._distinct = Distinct()
+        self._block: list[Document] = []
+        self._bytes = 0
 
     @property
     def visit(self) -> Callable[[Document | Unfit], object] | None:
         """What is to hear of each row, None where nobody need."""
-        return self._met if self._target else self._send
+        return self._met if self._keeps or self._sent else None
 
     @property
     def found(self) -> AtHand:
-        """The rows at hand among those met so far."""
+        """The rows at hand among those met so far; with this all of them are counted."""
+        self._sort()
         return AtHand(self._rows, self._unproven, self._load.tokens)
 
-    def _met(self, examined: Document | Unfit) -> None:
-        kept = self._kept(examined) if isinstance(examined, Document) else None
-        if kept:
-            self._rows += 1
-            if not kept.proven:
-                self._unproven += 1
-                self._load.add(examined)
-        elif self._send:
-            self._send(examined)
+    @property
+    def exact(self) -> bool:
+        """Whether each text is counted once; else some of them are several times."""
+        return self._distinct.exact
 
-    def _kept(self, document: Document) -> KeptVector | None:
-        found = self._previous.vectors_of([document.src], self._target) if self._target else {}
-        return found.get(document.src)
+    def _met(self, examined: Document | Unfit) -> None:
+        if isinstance(examined, Document):
+            self._block.append(examined)
+            self._bytes += examined.size
+            if len(self._block) >= BLOCK or self._bytes >= BLOCK_BYTES:
+                self._sort()
+        elif self._sent:
+            self._sent.add(examined)
+
+    def _sort(self) -> None:
+        block, self._block, self._bytes = self._block, [], 0
+        srcs = {each.src for each in block}
+        kept = self._previous.vectors_of(srcs, self._target) if self._target and self._keeps else {}
+        has = self._memories.vectors_of(srcs - kept.keys(), self._target) if self._target and self._sent else {}
+        for each in block:
+            if at_hand := kept.get(each.src):
+                self._take(each, at_hand)
+        if self._sent:
+            self._send(self._sent, [each for each in block if each.src not in kept], has)
+
+    def _send(self, sent: Load, block: Sequence[Document], has: Container[bytes]) -> None:
+        new = self._distinct.which_new([each.src for each in block])
+        for each, first in zip(block, new, strict=True):
+            if first and each.src not in has:
+                sent.add(each)
+            else:
+                sent.add_identical(each)
+
+    def _take(self, document: Document, at_hand: KeptVector) -> None:
+        self._rows += 1
+        if not at_hand.proven:
+            self._unproven += 1
+            self._load.add(document)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from ai_memory.reembed.holding import at_work
 from ai_memory.reembed.plan.at_hand import Sorting
 from ai_memory.reembed.plan.census import Listener, Means, count_rows
 from ai_memory.reembed.plan.decide import order_of, scope_of
@@ -16,10 +17,13 @@ from ai_memory.reembed.plan.taking import Preflight
 from ai_memory.reembed.plan.targets import identity, known_fingerprint, recorded_target
 from ai_memory.reembed.plan.trial import require_updates
 from ai_memory.reembed.plan.undo_room import staged_bytes, undo_bytes
+from ai_memory.text.times import with_timestamps
 
 if TYPE_CHECKING:
     from ai_memory.errors import AiMemoryError
+    from ai_memory.memory.reason import Kind
     from ai_memory.reembed.options import Options
+    from ai_memory.stores.holder import Holder
     from ai_memory.stores.port import Database, Reader, Snapshot
     from ai_memory.stores.served import ExchangeRoom
     from ai_memory.vectors.target import Target
@@ -34,8 +38,10 @@ class DryRun:
     the model reads, which loses `lost_percent` of all tokens; None where that cannot be known. `estimate` is how long
     it would take, `probed` what the target answered (None: it was not asked), `refusal` what such a start would end
     with before it begins (None: it would begin). `in_doubt` is what it would ask for again of what was written before;
-    the tokens are among those estimated. The memories take vectors of the `fixed_width` (None: of any); with a
-    staged run to another one `exchange` is what moving them takes. `sample` has some of the texts that it would send.
+    the tokens are among those estimated, none where a runner is at work (`held_by`). The memories take vectors of the
+    `fixed_width` (None: of any); with a staged run to another one `exchange` is what moving them takes. `texts` of the
+    rows would be sent, identical ones once (`texts_exact`; else at most), `sample` has some of them. Of rows that
+    cannot be sent `unfit` counts those of each kind; with `retries` those in quarantine are tried again.
     """
 
     preflight: Preflight
@@ -43,14 +49,33 @@ class DryRun:
     estimated_cost: float | None
     truncated_rows: int | None
     lost_percent: float | None
-    oversize_rows: int
+    texts: int
+    texts_exact: bool
+    unfit: Mapping[Kind, int]
     estimate: Estimate | None = None
     probed: Probed | None = None
     refusal: AiMemoryError | None = None
     in_doubt: InDoubt = field(default_factory=InDoubt)
     fixed_width: int | None = None
     exchange: ExchangeRoom | None = None
+    held_by: Holder | None = None
+    retries: bool = False
     sample: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def oversize_rows(self) -> int:
+        """Rows that are too long to be sent."""
+        return self.unfit.get("oversize", 0)
+
+    @property
+    def empty_rows(self) -> int:
+        """Rows of blank text."""
+        return self.unfit.get("empty", 0)
+
+    @property
+    def unreadable_rows(self) -> int:
+        """Rows whose text nobody here can read."""
+        return self.unfit.get("undecodable", 0) + self.unfit.get("undecryptable", 0)
 
     def values(self) -> dict[str, object]:
         """Return the JSON object of the plan."""
@@ -70,6 +95,8 @@ class DryRun:
             "backend": target.backend,
             "stored": [{"space": space, "dim": dim, "rows": rows} for space, dim, rows in self.preflight.stored],
             "order": self.preflight.order,
+            "texts_to_send": self.texts,
+            "texts_exact": self.texts_exact,
             "estimated_tokens": self.estimated_tokens,
             "estimated_cost": self.estimated_cost,
             "estimated_seconds": round(self.estimate.seconds, 1) if self.estimate else None,
@@ -78,10 +105,14 @@ class DryRun:
             "truncated_rows": self.truncated_rows,
             "lost_percent": self.lost_percent,
             "oversize_rows": self.oversize_rows,
+            "empty_rows": self.empty_rows,
+            "unreadable_rows": self.unreadable_rows,
+            "rows_in_quarantine": census.quarantined,
             "rows_in_doubt": self.in_doubt.rows,
             "texts_asked_again": self.in_doubt.texts,
             "undo_bytes": self.preflight.undo_bytes,
             "staged_bytes": self.preflight.staged_bytes,
+            "held_by": with_timestamps(asdict(self.held_by), "started_at") if self.held_by else None,
             "refused_with": self.refusal.exit_code if self.refusal else None,
             "refusal": self.refusal.line() if self.refusal else None,
         }
@@ -112,19 +143,20 @@ def dry_run(
     traits = store.memories.traits
     means = Means(target if options.skip_current else None, options.retry_quarantined)
 
-    def read(found: Snapshot) -> tuple[Preflight, Load]:
+    def read(found: Snapshot) -> tuple[Preflight, Load, bool]:
         load, known = Load(target.max_tokens, count_tokens), found.known(identity(target))
-        sorting = Sorting(store, known, send=load.add, count_tokens=count_tokens)
+        sorting = Sorting(store, known, sent=load, count_tokens=count_tokens)
         census = count_rows(found, traits, known, scope, now_ms=now_ms, means=means, listener=Listener(sorting.visit))
         undo, beside = undo_bytes(options, run, census), staged_bytes(options, run, census, dim=target.dim)
         stored, at_hand = tuple(found.stored_spaces()), sorting.found
-        return Preflight(
-            stored, census, target, order=order, undo_bytes=undo, staged_bytes=beside, at_hand=at_hand
-        ), load
+        told = Preflight(stored, census, target, order=order, undo_bytes=undo, staged_bytes=beside, at_hand=at_hand)
+        return told, load, sorting.exact
 
-    found, load = store.consistently(read)
+    found, load, exact = store.consistently(read)
     known, told = known_fingerprint(store, target), count_tokens is not None and target.max_tokens > 0
-    doubted = in_doubt(store, known, at_hand=found.at_hand, count_tokens=count_tokens)
+    held_by = at_work(database.lock()) if run else None
+    # What a runner that is at work wrote was not cut off, and it asks for that itself.
+    doubted = InDoubt() if held_by else in_doubt(store, known, at_hand=found.at_hand, count_tokens=count_tokens)
     tokens = load.tokens + doubted.tokens
     return DryRun(
         preflight=replace(found, in_doubt=doubted.rows),
@@ -132,10 +164,12 @@ def dry_run(
         estimated_cost=options.cost_of(tokens),
         truncated_rows=load.truncated if told else None,
         lost_percent=round(100 * load.lost / max(load.tokens, 1), 1) if told else None,
-        oversize_rows=load.oversize,
+        texts=load.texts,
+        texts_exact=exact,
+        unfit=load.unfit,
         estimate=estimate(
             store,
-            found.to_send + doubted.texts,
+            load.texts + doubted.texts,
             target=known.id if known else None,
             is_local=target.is_local,
             batch=options.batch,
@@ -146,5 +180,7 @@ def dry_run(
         in_doubt=doubted,
         fixed_width=store.targets.staged.fixed_width(),
         exchange=store.targets.staged.exchange_room(target.dim, found.census.live) if options.stages(run) else None,
+        held_by=held_by,
+        retries=options.retry_quarantined,
         sample=load.sample.texts,
     )

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import ceil
 from typing import TYPE_CHECKING
 
-from ai_memory.memory.freshness import OVERSIZE, Document, Unfit
+from ai_memory.memory.freshness import Document, Unfit
 from ai_memory.reembed.plan.sample import Sample
 from ai_memory.vectors.witness import WITNESS_TEXTS
 
 if TYPE_CHECKING:
+    from ai_memory.memory.reason import Kind
     from ai_memory.stores.port import Reader
     from ai_memory.stores.values import Measured
 
@@ -24,29 +26,39 @@ USUAL_BYTES_A_TOKEN = 4
 class Load:
     """What the rows that a run would try to embed would send to a model that reads `max_tokens` of a text.
 
-    `lost` tokens of `truncated` rows are cut off, `oversize` rows are too long to be sent at all; `sample` has some of
-    the texts.
+    `texts` are sent, of so many `tokens`, of which `lost` are cut off, from `truncated` rows. Of rows that cannot be
+    sent at all `unfit` counts those of each kind; `sample` has some of the texts.
     """
 
     max_tokens: int
     count_tokens: Callable[[str], int] | None
+    texts: int = 0
     tokens: int = 0
     truncated: int = 0
     lost: int = 0
-    oversize: int = 0
+    unfit: Counter[Kind] = field(default_factory=Counter)
     sample: Sample = field(default_factory=Sample)
 
     def add(self, examined: Document | Unfit) -> None:
         """Count one of those rows."""
         if isinstance(examined, Unfit):
-            self.oversize += examined.reason.kind == OVERSIZE
+            self.unfit[examined.reason.kind] += 1
             return
-        tokens = self.count_tokens(examined.text) if self.count_tokens else examined.size // USUAL_BYTES_A_TOKEN + 1
+        tokens = self._tokens(examined)
+        self.texts += 1
         self.tokens += tokens
         self.sample.add(examined.text, examined.size)
         if 0 < self.max_tokens < tokens:
             self.truncated += 1
             self.lost += tokens - self.max_tokens
+
+    def add_identical(self, document: Document) -> None:
+        """Count a row whose text is sent for another one, if it is at all."""
+        if self.max_tokens:
+            self.truncated += self.max_tokens < self._tokens(document)
+
+    def _tokens(self, document: Document) -> int:
+        return self.count_tokens(document.text) if self.count_tokens else document.size // USUAL_BYTES_A_TOKEN + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +78,21 @@ class Estimate:
 
 
 def estimate(
-    store: Reader, rows: int, *, target: int | None, is_local: bool, batch: int, probed: Probed | None
+    store: Reader, texts: int, *, target: int | None, is_local: bool, batch: int, probed: Probed | None
 ) -> Estimate | None:
-    """Return the time that `rows` take, None where nothing tells: by a run to the target, the probe, or another run."""
+    """Return the time that `texts` take, None where nothing tells it: a run to the target, the probe, another run."""
+    if not texts:
+        return None
     measured = store.runs.last_rate(target)
     if measured and (measured.target == target or probed is None):
-        return Estimate(rows / measured.rows_per_hour * 3600, _rate_of(measured, target))
+        done = store.runs.read(measured.run_id).counters
+        # Its rows are counted with those that it gave the vector of an identical text.
+        sent = 1 - done.identical / done.reembedded if 0 <= done.identical < done.reembedded else 1
+        return Estimate(texts / (measured.rows_per_hour * sent) * 3600, _rate_of(measured, target))
     if probed is None:
         return None
     # A model that runs here takes its time for each text, an endpoint for each request.
-    units = rows / len(WITNESS_TEXTS) if is_local else ceil(rows / batch)
+    units = texts / len(WITNESS_TEXTS) if is_local else ceil(texts / batch)
     return Estimate(units * probed.seconds, "if each request takes as long as the probe, one after the other")
 
 

@@ -18,9 +18,9 @@ CALL_TEXTS, CALLS = 16, 2
 
 
 def measure(
-    pool: Pool[Sequence[str], Vectors], sample: Sequence[str], rows: int, monotonic: Callable[[], float]
+    pool: Pool[Sequence[str], Vectors], sample: Sequence[str], texts_to_send: int, monotonic: Callable[[], float]
 ) -> Estimate | None:
-    """Return the time that `rows` take a pool's workers, by a sample of their texts; None where there are none.
+    """Return the time that so many texts take a pool's workers, by a sample of their texts; None where there are none.
 
     Each worker has loaded the model and embedded a text before the time counts.
 
@@ -35,7 +35,7 @@ def measure(
     answers = [pool.submit(texts[begin : begin + CALL_TEXTS]) for begin in range(0, len(texts), CALL_TEXTS)]
     per_second = sum(len(each.result()) for each in answers) / (monotonic() - began)
     by = f"at the rate of the probe, {per_second:,.1f} rows/s by {counted(len(workers), 'worker')}"
-    return Estimate(rows / per_second, by)
+    return Estimate(texts_to_send / per_second, by)
 
 
 def chosen(sample: Sequence[str], many: int) -> list[str]:

@@ -7,9 +7,9 @@ from enum import Enum
 
 from ai_memory.embed.port import AnyAmount, Spending
 from ai_memory.reembed.doubt import AT_END
+from ai_memory.reembed.options import MAX_ROWS
 from ai_memory.vectors.witness import CANARY, WITNESS_TEXTS
 
-MAX_ROWS = "max-rows"
 BESIDE_ROWS = (CANARY, *WITNESS_TEXTS)
 """A refused row needs a harmless text after it, the last page the witness: neither must fail what is paid for.
 

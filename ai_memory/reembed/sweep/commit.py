@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from ai_memory.embed.outcomes import Embedded, Outcome, Refused, Unanswered
 from ai_memory.memory import reason
-from ai_memory.memory.freshness import ATTESTED, Document
+from ai_memory.memory.freshness import ATTESTED, Document, Unfit
 from ai_memory.reembed.sweep.commit_once import Numbered
 from ai_memory.reembed.writes import attest_document, rehearse_documents, write_of
 from ai_memory.stores.values import Counters, Steps
@@ -59,7 +59,7 @@ def write_page(
     limits, in_flight = traffic.limits, traffic.in_flight_limit
     number = journal.hold(transaction, in_flight_limit=in_flight, limits=limits, now_ms=now_ms)
     page = answered.page
-    rows = _Rows(transaction, journal, target, answered.unwritable, now_ms)
+    rows = _Rows(transaction, journal, target, answered.unwritable, now_ms, dict(answered.unwritten))
     written = _write(rows, answered.outcomes)
     taken = _take_again(rows, page.taken, proven=True) + _take_again(rows, page.unproven, proven=False)
     moved = rows.write([(each.document, encode(each.vector)) for each in page.moved], proven=True)
@@ -70,7 +70,7 @@ def write_page(
     # What the database refuses remains to be put back, and is counted once it is.
     left_alone = [each for each, was in returned.items() if not was and each not in (answered.unwritable or {})]
     for unfit in page.unfit:
-        journal.set_aside(transaction, target, unfit, unfit.reason, now_ms=now_ms)
+        rows.quarantine(unfit, unfit.reason)
     journal.advance(transaction, steps, now_ms=now_ms)
     counters = Counters(
         reembedded=(written + taken + duplicates).count(REEMBEDDED),
@@ -90,7 +90,7 @@ def write_page(
     journal.count(transaction, counters, reads=reads, written_at=written_at, rows_per_hour=traffic.rows_per_hour)
     if traffic.computing:
         journal.note_computing(transaction, traffic.computing, now_ms=now_ms)
-    return Numbered(number, counters, reads)
+    return Numbered(number, counters, reads, rows.unwritten, frozenset(rows.aside))
 
 
 def spent(usage: Usage) -> Counters:
@@ -109,14 +109,20 @@ def rehearse_page(store: Store, journal: Journal, page: Page, target: Fingerprin
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """The rows of one page in one transaction, which of them the database refuses, and which are `done`."""
+    """The rows of one page in one transaction, which of them the database refuses, and which are `done`.
+
+    `unwritten` are vectors that came and that their row was not given, by the hash of the text, `aside` the ids of rows
+    put into quarantine.
+    """
 
     transaction: Transaction
     journal: Journal
     target: Fingerprint
     unwritable: Unwritable
     now_ms: int
+    unwritten: dict[bytes, bytes] = field(default_factory=dict)
     done: list[Document] = field(default_factory=list)
+    aside: set[str] = field(default_factory=set)
 
     def write(self, vectors_of: Sequence[tuple[Document, bytes]], *, proven: bool = False) -> list[str]:
         """Write vectors and return what became of each, in any order; `proven`: they were seen to be right before."""
@@ -131,6 +137,9 @@ class _Rows:
         done = [each for (each, _), was in zip(writable, written, strict=True) if was]
         self.transaction.quarantine.lift(self.target.id, [each.id for each in done])
         self.done.extend(done)
+        if len(done) < len(vectors_of):
+            written_ids = {each.id for each in done}
+            self.unwritten.update((each.src, blob) for each, blob in vectors_of if each.id not in written_ids)
         outcomes = [REEMBEDDED if was else RACED for was in written]
         return outcomes + [QUARANTINED] * (len(vectors_of) - len(writes))
 
@@ -141,8 +150,9 @@ class _Rows:
             self.quarantine(document, reason.unwritable(words))
         return words is not None
 
-    def quarantine(self, document: Document, reason: Reason) -> None:
+    def quarantine(self, document: Document | Unfit, reason: Reason) -> None:
         """Put a row into quarantine."""
+        self.aside.add(document.id)
         self.journal.set_aside(self.transaction, self.target, document, reason, now_ms=self.now_ms)
 
 
@@ -170,19 +180,20 @@ def _take_again(rows: _Rows, at_hand: Sequence[Embedded], *, proven: bool) -> li
 
 
 def _write_duplicates(rows: _Rows, duplicates: Sequence[Document]) -> list[str]:
-    """Write the vectors of identical texts, or share their quarantine; where one was edited meanwhile wait a pass."""
+    """Write the vectors of identical texts, or share their quarantine; where no vector came they wait a pass.
+
+    The row whose text was sent need not have its vector: it may have been edited, or the database refuses it.
+    """
     outcomes: list[str] = []
     vectors_of: list[tuple[Document, bytes]] = []
     reader = rows.transaction.reader
     found = reader.memories.vectors_of({each.src for each in duplicates}, rows.target)
     for document in duplicates:
-        if blob := found.get(document.src):
+        if blob := found.get(document.src) or rows.unwritten.get(document.src):
             vectors_of.append((document, blob))
         elif reason := reader.quarantine.reason_of(rows.target.id, document.src):
             rows.quarantine(document, reason)
             outcomes.append(QUARANTINED)
-        else:
-            outcomes.append(RACED)
     return outcomes + rows.write(vectors_of)
 
 

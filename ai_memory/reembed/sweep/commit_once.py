@@ -11,7 +11,7 @@ Which rows they are a rehearsal finds out, which is rolled back.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from ai_memory.errors import DataRefused, StatementRefused, StorageFailed, UpdateRefused
@@ -34,12 +34,15 @@ Rehearse = Callable[[], Mapping[str, str]]
 class Numbered:
     """What one commit of a run wrote, and its number (see `Journal.hold`).
 
-    `reads` is how often the rows were read that are the target's now.
+    `reads` is how often the rows were read that are the target's now. `unwritten` are vectors that could not be written
+    to the row they came for, by the hash of its text, `aside` the ids of rows that were put into quarantine.
     """
 
     number: int
     counters: Counters
     reads: int = 0
+    unwritten: Mapping[bytes, bytes] = field(default_factory=dict)
+    aside: frozenset[str] = frozenset()
 
 
 def commit_once(store: Store, journal: Journal, write: Write[Numbered], rehearse: Rehearse) -> Numbered:

@@ -28,11 +28,16 @@ if TYPE_CHECKING:
     from ai_memory.vectors.target import Fingerprint
 
 
+UNWRITTEN = 1_024
+"""Vectors that are kept for rows of the same text: of 4,096 numbers each they take 16 MiB. A choice of 2026-11-28."""
+
+
 class Committer:
     """Writes on behalf of one invocation; `counters` is what it did, as far as it is committed.
 
     `reads` is how often the rows that it wrote were read. `taken_from_others` is how many rows it took back that
-    earlier ones had written, at least.
+    earlier ones had written, at least. `unwritten` are some vectors, by the hash of their text, that came for rows
+    which could not be given them: rows of the same text get them. `aside` are the rows that it put into quarantine.
 
     Each method raises OperatorNeeded or NotFinished where a run is no longer ours.
     """
@@ -49,6 +54,8 @@ class Committer:
     ) -> None:
         """Write vectors of `target`; the last commit told of so many `unsettled` texts, and of these `sizes`."""
         self.counters, self.taken_from_others, self.reads = Counters(), 0, 0
+        self.unwritten: dict[bytes, bytes] = {}
+        self.aside: set[str] = set()
         self.target = target
         self._store, self._journal, self._tools = store, journal, tools
         self._now = Progressed(Rate(tools.clock.monotonic()), unsettled, sizes)
@@ -83,7 +90,7 @@ class Committer:
         traffic = replace(now.since(self._now, in_flight=in_flight), computing=ledger.computing)
 
         def write(transaction: Transaction, unwritable: Unwritable) -> Numbered:
-            now_ms, told = clock.now_ms(), replace(answered, unwritable=unwritable)
+            now_ms, told = clock.now_ms(), replace(answered, unwritable=unwritable, unwritten=self.unwritten)
             return write_page(
                 transaction, self._journal, self.target, told, steps=steps, traffic=traffic, now_ms=now_ms
             )
@@ -96,6 +103,9 @@ class Committer:
         )
         self.counters += committed.counters
         self.reads += committed.reads
+        self.aside |= committed.aside
+        if len(self.unwritten) < UNWRITTEN:
+            self.unwritten.update(committed.unwritten)
         # Only now: no more may be sent than the committed row says, or a kill would make it a lie.
         self._now = now
 
@@ -114,6 +124,8 @@ class Committer:
             now_ms=self._tools.clock.now_ms(),
         )
         self.counters += taken
+        # They came with what is taken back.
+        self.unwritten.clear()
         # More than it has written itself.
         self.taken_from_others = max(self.taken_from_others, -self.counters.reembedded)
         return -taken.reembedded

@@ -50,7 +50,7 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What one invocation did: in rows and requests, rows of the quarantine that it met, passes, and the target.
+    """What one invocation did: in rows and requests, rows in quarantine that it met or put there, passes, the target.
 
     `taken_from_others` rows were written by earlier ones, and are not counted as fresh, or as written, any more.
     """

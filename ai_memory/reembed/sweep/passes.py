@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ai_memory.reembed.events import PassBegan
+from ai_memory.reembed.options import MAX_ROWS
 from ai_memory.reembed.plan.census import Census, Listener, take_census
 from ai_memory.reembed.scope import Scope, namespaces_in_scope
 from ai_memory.reembed.sources import FromText
-from ai_memory.reembed.sweep.budget import MAX_ROWS, Budget
+from ai_memory.reembed.sweep.budget import Budget
 from ai_memory.reembed.sweep.ending import (
     EDITED_SINCE,
     Done,
@@ -112,7 +113,9 @@ class Passes:
     @property
     def done(self) -> Done:
         """What was done, as far as it is committed."""
-        committer, aside = self._committer, self._sweep.rows_in_quarantine
+        committer = self._committer
+        # A pass meets what those before it met, or put there.
+        aside = len(self._sweep.in_quarantine | committer.aside)
         return Done(committer.counters, aside, self._passes, committer.target, committer.taken_from_others)
 
     @property

@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 
 class Sweep:
-    """One invocation's way from the workers into the file; `left` are the rows it met that got no vector, by id."""
+    """One invocation's way from the workers into the file.
+
+    `left` are the rows it met that got no vector, by id, `in_quarantine` the ids of those that it met there.
+    """
 
     def __init__(
         self,
@@ -40,7 +43,8 @@ class Sweep:
     ) -> None:
         """Join what reads, asks, judges and writes."""
         self.left: dict[str, Unanswered] = {}
-        self.rows_in_quarantine = self.rows_left = 0
+        self.in_quarantine: set[str] = set()
+        self.rows_left = 0
         self._pool, self._guard, self._committer, self._refusals = pool, guard, committer, refusals
         self._options, self._tools, self._watch = options, tools, watch
         self._window = WindowSize(lambda: pool.capacity)
@@ -126,7 +130,7 @@ class Sweep:
         if not answered.page.empty:
             self._commit(answered, steps)
             self._guard.wrote(work, answered)
-            walk.settle(answered.page)
+            walk.settle(answered.page, unwritten=self._committer.unwritten)
             self._after_commit(answered)
 
     def _commit(self, answered: Answered, steps: Steps) -> None:
@@ -139,7 +143,7 @@ class Sweep:
 
     def _after_commit(self, answered: Answered) -> None:
         page = answered.page
-        self.rows_in_quarantine += page.in_quarantine
+        self.in_quarantine.update(page.in_quarantine)
         self.rows_left += page.left
         self._tools.observe(PageCommitted(page.stale, self._watch.spell()))
         if aside := (*page.unfit, *(each.unfit for each in answered.outcomes if isinstance(each, Refused))):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -15,8 +15,8 @@ class Walk(Protocol):
     def pages(self) -> Iterator[Page]:
         """Yield the pages in cursor order; between two pages nothing is held open."""
 
-    def settle(self, page: Page) -> None:
-        """Record that a page was committed."""
+    def settle(self, page: Page, *, unwritten: Collection[bytes] = ()) -> None:
+        """Record that a page was committed; the vectors of the `unwritten` texts are at hand, and in no row."""
 
     def drop(self, page: Page) -> None:
         """Record that a page is not written: another walk finds its rows."""

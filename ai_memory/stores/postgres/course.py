@@ -19,6 +19,8 @@ from ai_memory.stores.course import (
     OF_STARTS,
     PARTS,
     ROWS,
+    TAKEN,
+    TAKEN_OVER,
     WRITTEN,
     Moment,
     moment_of,
@@ -27,6 +29,8 @@ from ai_memory.stores.course import (
 from ai_memory.stores.own_row import object_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ai_memory.stores.postgres.base import Store, Transaction
     from ai_memory.stores.values import Run, Space
 
@@ -50,6 +54,10 @@ FORGET_STARTS = f"""
         SELECT id FROM reembed_event WHERE run_id = %(run_id)s AND kind IN ({OF_STARTS})
         ORDER BY id DESC LIMIT 1 OFFSET %(most)s
     )
+"""
+LAST_START = f"""
+    SELECT detail_json FROM reembed_event WHERE run_id = %(run_id)s AND kind IN ('{TAKEN}', '{TAKEN_OVER}')
+    ORDER BY id DESC LIMIT 1
 """
 STARTED = "SELECT detail_json FROM reembed_event WHERE run_id = %(run_id)s AND kind = 'started' LIMIT 1"
 NOTE_STORED = "UPDATE reembed_event SET detail_json = %(stored)s WHERE run_id = %(run_id)s AND kind = 'started'"
@@ -79,6 +87,11 @@ def note_end(transaction: Transaction, run: Run, *, exit_code: int, reason: str,
     """Note that a start of the run ended."""
     bindings = {"now": now_ms, "code": exit_code, "reason": reason, "run_id": run.run_id}
     transaction.db.execute(NOTE_END, bindings)
+
+
+def last_start(store: Store, run: Run) -> Mapping[str, object]:
+    """Return what is kept of the start that took the run last, as far as it can be read."""
+    return object_of(store.db.value(LAST_START, {"run_id": run.run_id}))
 
 
 def moments(store: Store, run: Run) -> tuple[Moment, ...]:

@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from ai_memory.errors import DataRefused, NotFinished
-from ai_memory.stores.course import TAKEN, TAKEN_OVER, rows_written
+from ai_memory.stores.course import TAKEN, TAKEN_OVER, newly_lost, start_of
 from ai_memory.stores.postgres import course, hot_list, run_figures
 from ai_memory.stores.postgres.connection import NOTHING
 from ai_memory.stores.postgres.lost_run import run_lost
@@ -203,7 +203,7 @@ def take_over(
     Raises:
         OperatorNeeded, NotFinished: the run was changed by somebody else meanwhile.
     """
-    newly = lost if run.untold else 0
+    newly = newly_lost(run, course.last_start(transaction, run), lost=lost) if run.untold else 0
     bindings = {
         "holder": holder.to_json(),
         "limit": in_flight_limit + lost,
@@ -216,7 +216,7 @@ def take_over(
     if not transaction.db.change(TAKE_OVER, bindings):
         raise run_lost(transaction, run)
     kind = TAKEN_OVER if run.holder else TAKEN
-    add_event(transaction, run.run_id, kind, now_ms=now_ms, detail={"pid": holder.pid, "rows": rows_written(run)})
+    add_event(transaction, run.run_id, kind, now_ms=now_ms, detail=start_of(run, holder.pid, lost=lost))
     course.forget_starts(transaction, run)
     return read_run(transaction, run.run_id)
 

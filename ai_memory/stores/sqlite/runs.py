@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from ai_memory.errors import DataRefused, NotFinished
-from ai_memory.stores.course import TAKEN, TAKEN_OVER, rows_written
+from ai_memory.stores.course import TAKEN, TAKEN_OVER, newly_lost, start_of
 from ai_memory.stores.run_row import RUN_COLUMNS, RUN_TEXTS, run_of
 from ai_memory.stores.run_states import ENDED, IS_UNFINISHED
 from ai_memory.stores.sqlite import course, hot_list, run_figures
@@ -185,12 +185,12 @@ def take_over(
     Raises:
         OperatorNeeded, NotFinished: the run was changed by somebody else meanwhile.
     """
-    newly = lost if run.untold else 0
+    newly = newly_lost(run, course.last_start(transaction, run), lost=lost) if run.untold else 0
     bindings = (holder.to_json(), in_flight_limit + lost, breaker_until, newly, now_ms, run.run_id, run.fence)
     if not transaction.db.change(TAKE_OVER, bindings):
         raise run_lost(transaction, run)
     kind = TAKEN_OVER if run.holder else TAKEN
-    add_event(transaction, run.run_id, kind, now_ms=now_ms, detail={"pid": holder.pid, "rows": rows_written(run)})
+    add_event(transaction, run.run_id, kind, now_ms=now_ms, detail=start_of(run, holder.pid, lost=lost))
     course.forget_starts(transaction, run)
     return read_run(transaction, run.run_id)
 

@@ -180,6 +180,8 @@ def test_with_no_undo_nothing_is_kept_and_the_plan_says_so(command: Command, alo
     assert files.execute(command.db, KEPT) == [(0,)]
     refused = alone.run("reembed", "rollback")
     assert (refused.code, "was not kept (--no-undo)" in refused.error) == (12, True)
+    # What is configured now made the new vectors: only another one makes those of before.
+    assert refused.error.endswith("; or configure the embedder of before run 2, then: ai-memory reembed")
 
 
 def test_a_resumed_run_keeps_what_it_replaces_as_it_was_begun(command: Command) -> None:

@@ -27,8 +27,7 @@ def compute(embedder, texts):
     print("computing", flush=True)
     Event().wait()
 
-preflight, in_doubt = SimpleNamespace(to_send=99), SimpleNamespace(texts=0)
-found = SimpleNamespace(sample=["a text"] * 99, preflight=preflight, in_doubt=in_doubt)
+found = SimpleNamespace(sample=["a text"] * 99, texts=99, in_doubt=SimpleNamespace(texts=0))
 _measured(found, lambda: threads(Busy(), compute))
 """
 

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import pytest
 
-from ai_memory.embed.outcomes import Embedded, Refused
+from ai_memory.embed.outcomes import Embedded, Refused, Unanswered
 from ai_memory.embed.usage import Usage
 from ai_memory.errors import NotFinished, OperatorNeeded
 from ai_memory.memory.freshness import Document, Unfit
 from ai_memory.memory.reason import Reason
 from ai_memory.reembed.page import Page
+from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.sweep.commit import write_page
+from ai_memory.reembed.sweep.committer import Committer
 from ai_memory.reembed.sweep.journal import RunJournal
 from ai_memory.reembed.sweep.progressed import Traffic
+from ai_memory.reembed.tools import SweepTools
 from ai_memory.reembed.work import Answered
 from ai_memory.stores.sqlite import checkpoints, quarantine, runs
 from ai_memory.stores.sqlite.store import Store
 from ai_memory.stores.values import Checkpoint, Counters, Run, Steps
 from ai_memory.vectors.blob import encode
 from ai_memory.vectors.target import Fingerprint
-from tests.reembed.work import HOLDER, NOW_MS, begun, committed, documents, known
+from tests.reembed.work import HOLDER, NOW_MS, Clock, begun, committed, documents, known
 from tests.support import files
 from tests.support.fakes import HashEmbedder
 
@@ -118,6 +121,44 @@ def test_a_twin_of_a_refused_text_shares_its_quarantine(store: Store, run: Run, 
     assert (found.quarantined, found.raced, found.reembedded) == (2, 0, 0)
     assert files.vectors(store.db.path)["id-001"] is None
     assert [each.kind for each in quarantine.entries(store, target.id)] == ["refused", "refused"]
+
+
+def test_a_twin_gets_the_vector_that_came_though_its_own_row_was_edited(
+    store: Store, run: Run, target: Fingerprint
+) -> None:
+    store.db.execute("UPDATE memories SET title = 'same', content = 'text' WHERE id IN ('id-000', 'id-001')")
+    one, twin = documents(store, "id-000", "id-001")
+    files.edit(store.db.path, "id-000", "another text")
+
+    found = write(store, run, target, Answered(Page(documents=(one,), duplicates=(twin,)), embedded([one])))
+
+    assert (found.reembedded, found.identical, found.raced) == (1, 1, 1)
+    assert files.vectors(store.db.path)["id-001"] == encode(EMBEDDER.vector(twin.text))
+
+
+def test_a_twin_for_which_no_vector_came_waits_and_is_not_told_as_edited(
+    store: Store, run: Run, target: Fingerprint
+) -> None:
+    store.db.execute("UPDATE memories SET title = 'same', content = 'text' WHERE id IN ('id-000', 'id-001')")
+    one, twin = documents(store, "id-000", "id-001")
+    answered = Answered(Page(documents=(one,), duplicates=(twin,)), (Unanswered(one, "it broke down."),))
+
+    found = write(store, run, target, answered)
+
+    assert (found.reembedded, found.raced, found.quarantined) == (0, 0, 0)
+    assert files.vectors(store.db.path)["id-001"] is None
+
+
+def test_what_is_taken_back_leaves_no_vector_for_a_twin(store: Store, run: Run, target: Fingerprint) -> None:
+    page = documents(store, "id-000")
+    files.edit(store.db.path, "id-000", "another text")
+    committer = Committer(store, RunJournal(run), target, SweepTools(Clock(), Stop(), lambda _: None))
+    committer.commit(Answered(Page(documents=tuple(page)), embedded(page)), STEPS, in_flight=1)
+    assert list(committer.unwritten) == [page[0].src]
+
+    committer.take_back(["id-002"])
+
+    assert not committer.unwritten
 
 
 @pytest.mark.parametrize("by", ["cancelled", "paused", "superseded", "taken over"])
