@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import TYPE_CHECKING
 
+from ai_memory.frozen import Frozen
 from ai_memory.memory.freshness import OVERSIZE, Document, Unfit
 from ai_memory.reembed.plan.sample import Sample
 from ai_memory.vectors.witness import WITNESS_TEXTS
@@ -49,16 +50,14 @@ class Load:
             self.lost += tokens - self.max_tokens
 
 
-@dataclass(frozen=True, slots=True)
-class Probed:
+class Probed(Frozen):
     """What the probe found: the width of the target's vectors, and how long its request took."""
 
     dim: int
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(Frozen):
     """A time in seconds, and the words for what it goes by."""
 
     seconds: float
