@@ -22,7 +22,7 @@ SOURCES = {
 """Each module by its name below the package."""
 
 FLOORS = (
-    ("", "errors", "clock"),
+    ("", "errors", "clock", "frozen"),
     ("text",),
     ("system",),
     ("vectors",),
@@ -95,6 +95,7 @@ LIBRARIES = (
     "tenacity",
     "sentence_transformers",
     "apsw",
+    "msgspec",
     "psycopg",
     "onnxruntime",
     "openvino",
@@ -134,14 +135,17 @@ def libraries(module: str) -> Iterator[str]:
 
 
 def ours(module: str, *, at_start: bool = False) -> set[str]:
-    """Return the modules of ours that a module imports; with `at_start` only those that it needs to be loaded."""
+    """Return the modules of ours that a module imports; with `at_start` only those that it needs to be loaded.
+
+    `frozen` is not one of them: like `dataclasses`, it is there for every module that has a value.
+    """
     found = set()
     for node in tree(module).body if at_start else ast.walk(tree(module)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "ai_memory":
             package = (node.module or "").removeprefix("ai_memory").removeprefix(".")
             names = (f"{package}.{alias.name}".removeprefix(".") for alias in node.names)
             found |= {name if name in SOURCES else package for name in names}
-    return found - {module}
+    return found - {module, "frozen"}
 
 
 def crossings() -> Counter[str]:

@@ -19,6 +19,7 @@ from ai_memory.embed.port import ONE_ATTEMPT, TokenLimit
 from ai_memory.embed.terms import Terms
 from ai_memory.embed.usage import Usage
 from ai_memory.errors import AiMemoryError, EmbedError, RateLimited
+from ai_memory.frozen import Frozen
 from ai_memory.memory.freshness import Document, Unfit
 from ai_memory.memory.reason import Reason
 from ai_memory.reembed.page import Page
@@ -106,7 +107,7 @@ GIVEN: Mapping[str, Any] = {
 def test_a_value_that_travels_cannot_be_changed_and_comes_back_equal(value: object) -> None:
     kind: Any = type(value)
 
-    assert isinstance(value, tuple) or kind.__dataclass_params__.frozen
+    assert isinstance(value, tuple | Frozen) or kind.__dataclass_params__.frozen
     assert same(back(value), value)
 
 

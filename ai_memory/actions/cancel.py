@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import DataRefused, OperatorNeeded, StorageFailed
+from ai_memory.frozen import Frozen
 from ai_memory.reembed.plan.decide import WAYS_OUT_OF_SWITCHED
 from ai_memory.reembed.sweep.staging import drop_staged
 from ai_memory.text.hints import GO_ON
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from ai_memory.stores.port import Database, Reader
 
 
-@dataclass(frozen=True, slots=True)
-class Cancelled:
+class Cancelled(Frozen):
     """The run that was given up, and how many vectors that stood beside their memories are dropped by that."""
 
     run_id: int

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ai_memory.actions.merge import Figures
+from ai_memory.frozen import Frozen
 from ai_memory.stores.memory_values import Neighbours
 from ai_memory.vectors.checks import cosines
 
@@ -36,8 +37,7 @@ class LeftOut(Enum):
     MALFORMED = "a malformed vector"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class QueryVector:
+class QueryVector(Frozen, eq=False):
     """A query in one space: `vector` is float32, shape (dim,).
 
     `claims_unstamped`: a stored vector of its width that nothing tells the space of is of this one. `takes_unstamped`:
@@ -52,16 +52,14 @@ class QueryVector:
     takes_unstamped: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(Frozen):
     """Whose vectors are read: `namespace` is one, or `NS/*`, or None; `substrate`: ai-memory's own, too."""
 
     namespace: str | None
     substrate: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
+class Compared(Frozen):
     """Cosines of the best memories and of those wanted, by row number; `figures` are of all that were compared.
 
     Where an index named the best there are no figures of the rest: there is one space then, which needs none.
@@ -72,8 +70,7 @@ class Compared:
     figures: Figures
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Frozen):
     """What one walk found for each vector of the query, in their order; how many others were not compared, and why.
 
     `other_spaces` has how many were left out of each other space, `unproven` how many counted without a known space.

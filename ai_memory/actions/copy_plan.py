@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from shlex import quote
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import DataRefused, OperatorNeeded
+from ai_memory.frozen import Frozen
 from ai_memory.memory.records import OF_VECTOR
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.heartbeat import paused
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 SHOWN = 12
 
 
-@dataclass(frozen=True, slots=True)
-class Stock:
+class Stock(Frozen):
     """What a source holds: memories, their vectors by width, bytes of texts and vectors, links.
 
     `targets` are those to which vectors are recorded, or to which runs went. `without_id` memories cannot be named.
@@ -57,8 +56,7 @@ class Stock:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class StaysBehind:
+class StaysBehind(Frozen):
     """What no copy takes along: archived memories, tables of others, runs, vectors that are kept for a way back.
 
     `columns` are those that the target does not have, `defaults` those that it alone has; `links` have no place there.

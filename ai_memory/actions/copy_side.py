@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ai_memory.frozen import Frozen, field
 from ai_memory.memory.freshness import Freshness, classify
 from ai_memory.memory.sameness import same
 from ai_memory.stores.memory_values import Recorded, WholeMemory
@@ -23,16 +23,14 @@ BLOCK = 20_000
 VECTOR, RECORD, FRESHNESS = "vector", "record of the vector", "freshness"
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(Frozen):
     """One memory as it stands: all columns but the vector's, and as a migration sees it."""
 
     memory: Memory
     row: MemoryRow
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
+class Side(Frozen):
     """An open database, looked at in pages of so many memories; what was read of its targets is kept."""
 
     library: Library
@@ -112,16 +110,14 @@ class Side:
         return self.unproven[target.id]
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Frozen):
     """In what two memories differ, and which columns mean the same and are written in another way."""
 
     differing: list[str]
     rewritten: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Judge:
+class Judge(Frozen):
     """Compares a memory that was to be copied with the one that stands there, by what the other database can hold."""
 
     columns: tuple[str, ...]

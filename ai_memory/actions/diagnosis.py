@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from ai_memory.frozen import Frozen
 from ai_memory.text.amounts import counted
 from ai_memory.text.hints import BACKFILL, PROGRAM, REEMBED
 
@@ -35,8 +36,7 @@ TELLING: Mapping[str, tuple[str, str, str]] = {
 """The numbers that are findings where they are not 0, told of one and of many, and what mends them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Frozen):
     """What is odd or broken, and the `command` that mends it, empty where none does."""
 
     what: str

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ai_memory.frozen import Frozen
+
 if TYPE_CHECKING:
     from ai_memory.embed.outcomes import Unanswered
     from ai_memory.memory.freshness import Document, Unfit
@@ -13,8 +15,7 @@ if TYPE_CHECKING:
     from ai_memory.stores.values import Counters
 
 
-@dataclass(frozen=True, slots=True)
-class Unfilled:
+class Unfilled(Frozen):
     """A memory that got no vector, and why."""
 
     id: str

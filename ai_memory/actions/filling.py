@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ai_memory.frozen import Frozen
 from ai_memory.memory.freshness import Document, Freshness, Unfit, classify
 from ai_memory.memory.reason import unwritable
 from ai_memory.reembed.plan.targets import enter_target, has_unproven, known_fingerprint, recorded_target
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
     from ai_memory.vectors.target import Fingerprint
 
 
-@dataclass(frozen=True, slots=True)
-class Filling:
+class Filling(Frozen):
     """Vectors of one embedder for memories of one store; `origin` names the writer in their provenance.
 
     `require` is asked about the target before anything is written, and refuses by raising. Memories that have another

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING
+
+from ai_memory.frozen import Frozen
 
 if TYPE_CHECKING:
     from ai_memory.stores.memory_port import Library
     from ai_memory.stores.memory_values import Sizes, SpaceCount, Totals
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(Frozen):
     """Counts of one state of a database, the spaces that its vectors say they are of, and how large it is.
 
     `version` is that of the Rust program's schema, None where this program made it.

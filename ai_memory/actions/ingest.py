@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import DraftRefused
+from ai_memory.frozen import Frozen
 from ai_memory.memory.records import DEFAULT_NAMESPACE, Draft, Memory, Value
 from ai_memory.memory.rules import MAX_INTEGER
 from ai_memory.text.cleaning import one_line
@@ -32,8 +32,7 @@ class Outcome(Enum):
     KEPT_ENCRYPTED = "kept_encrypted"
 
 
-@dataclass(frozen=True, slots=True)
-class Put:
+class Put(Frozen):
     """A draft's memory and what became of it; its id is None where it is not text, which no command can address.
 
     `altered` are the columns of the draft that a trigger of the database changed at once.

@@ -9,6 +9,8 @@ from collections.abc import Collection, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ai_memory.frozen import Frozen
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -56,8 +58,7 @@ class KeptVectors:
         return sum(_bytes(page) for pages in self.parts.values() for page in pages)
 
 
-@dataclass(frozen=True, slots=True)
-class _Search:
+class _Search(Frozen):
     """See `stores.memory_port_reading.SearchReader`."""
 
     library: Library

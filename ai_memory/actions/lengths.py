@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ai_memory.frozen import Frozen
 from ai_memory.memory.freshness import Document, examine
 from ai_memory.reembed.inspect.account import Lengths
 from ai_memory.reembed.plan.estimate import Load
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from ai_memory.stores.port import Reader, Snapshot
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Frozen):
     """How texts are read by the model of the run: `max_tokens` of one (0: not known), as `count_tokens` counts them.
 
     Without `count_tokens` tokens are estimated, see `plan.estimate.Load`.

@@ -6,13 +6,14 @@ replace them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import blake2b
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from ai_memory.embed.probe import WAYS_OUT, apart, probe, require_witness
 from ai_memory.errors import EndpointUnusable, StatementRefused, TargetChanged
+from ai_memory.frozen import Frozen
 from ai_memory.reembed.inspect.verify import MIN_COSINE, cosine
 from ai_memory.reembed.recorded import recorded_run
 from ai_memory.reembed.writes import write_of
@@ -32,8 +33,7 @@ STEADY = 3
 """Rows that are asked for twice before anything is made of how many differ. A choice of 2026-11-26, not measured."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Doubted:
+class _Doubted(Frozen):
     """A row whose vector is another than its text gets; `digest` is of the one that was compared."""
 
     document: Document

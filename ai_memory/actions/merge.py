@@ -17,17 +17,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from ai_memory.frozen import Frozen
 
 ENOUGH = 30
 """Rows from which the figures of a space are its own; a choice, not measured."""
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
+class Figures(Frozen):
     """How many cosines there are, their mean, and the sum of the squares of their deviations from it."""
 
     count: int = 0
@@ -58,8 +58,7 @@ class Figures:
         return math.sqrt(self.squares / self.count) if self.count else 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class OfSpace:
+class OfSpace(Frozen):
     """What one space says of a query: the cosines that were kept, by row number, and the figures of all of them.
 
     `unrelated` is the query's mean cosine with the witness of this space, None where there is none.
@@ -79,8 +78,7 @@ def merged(spaces: Sequence[OfSpace]) -> dict[int, float]:
     return {number: score for each in present for number, score in _on_one_scale(each, pooled).items()}
 
 
-@dataclass(frozen=True, slots=True)
-class _Pooled:
+class _Pooled(Frozen):
     """The figures of all spaces: `deviation` is that within them; `unrelated` is None where one has no witness."""
 
     mean: float

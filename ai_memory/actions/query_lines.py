@@ -7,9 +7,9 @@ text, and `query` the id: so test collections name them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from ai_memory.errors import DataRefused
+from ai_memory.frozen import Frozen
 from ai_memory.memory.text_codec import is_text
 from ai_memory.text.cleaning import one_line
 from ai_memory.text.strict_json import loads
@@ -21,8 +21,7 @@ KEYS = ("query", "text", "id", "namespace", "limit")
 AS_LINE = 'Write a text, or {"query": "…"} with id, namespace and limit as you like.'
 
 
-@dataclass(frozen=True, slots=True)
-class QueryLine:
+class QueryLine(Frozen):
     """A query: its text, and the id by which its answer is known; of the rest None where nothing is said."""
 
     id: str | int

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from ai_memory.actions.blend import WORDS_WEIGHT, blend, shares, with_guesses
 from ai_memory.actions.compare import QueryVector, Scope, compare
 from ai_memory.actions.merge import OfSpace, merged
 from ai_memory.errors import WordIndexUnusable
+from ai_memory.frozen import Frozen, field
 from ai_memory.memory.names import is_substrate
 from ai_memory.memory.records import Hit
 
@@ -29,8 +30,7 @@ MIN_DEPTH = 100
 """The least number of memories that each way of searching contributes before both are joined."""
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(Frozen):
     """What is looked for: `vectors` are the query's, one for each space; none of them: by words alone.
 
     `namespace` is one, or `NS/*` for all below NS; None: everywhere but in ai-memory's own namespaces.
@@ -48,8 +48,7 @@ class Query:
         return Scope(self.namespace, substrate=self.namespace is not None)
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Frozen):
     """The memories found, best first; how many vectors were not compared and why; how many counted unproven.
 
     `without_words` is why the index of words was not asked, None where it was. `other_spaces` has how many vectors of

@@ -11,7 +11,7 @@ models, and their words do not count.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from ai_memory.actions.compare import Scope, compare
 from ai_memory.actions.measure import DEPTH, ndcg, overlap, reciprocal_rank
 from ai_memory.actions.recall import Query, find
 from ai_memory.actions.sampled_search import InSpace, SampledSearch
+from ai_memory.frozen import Frozen
 from ai_memory.vectors.checks import cosines
 
 if TYPE_CHECKING:
@@ -38,8 +39,7 @@ Of 200 samples of 300 rows of the Cranfield collection the difference between th
 deviation of 0.02 to 0.03 (2026-11-26; 256 numbers against the first 64, and 128, of them)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Frozen):
     """A query: its vector in the target's space, and in those in which the file is served now.
 
     `now` is None where some embedder gave none. `gains` are those of memories by id, None where nothing was judged.
@@ -52,16 +52,14 @@ class Question:
     gains: Mapping[str, int] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Quality:
+class Quality(Frozen):
     """How good a search is; `ndcg` is None where nothing was judged."""
 
     ndcg: float | None
     mrr: float
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
+class Compared(Frozen):
     """How a search of the sample is now, and how by the target's vectors; None where it could not be measured.
 
     `overlap` is the share of the first ten of one that is in the first ten of the other, over `questions` queries; the
@@ -137,8 +135,7 @@ def untitled(documents: Sequence[Document]) -> list[Document]:
     return found[: max(TITLES, len(documents) // 3)]
 
 
-@dataclass(frozen=True, slots=True)
-class Titled:
+class Titled(Frozen):
     """What one embedder gave: vectors of rows, of those that are looked for without their titles, and of the titles.
 
     All of them by the ids of their rows.

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import AiMemoryError, Damaged, DataRefused, NotFound, UsageError
+from ai_memory.frozen import Frozen
 from ai_memory.reembed.back_up import CopiedPages, back_up
 from ai_memory.reembed.events import BackupOpened, CopyEnded, Observer, PauseKept, PauseNotKept
 from ai_memory.reembed.holding import holding
@@ -28,8 +29,7 @@ if TYPE_CHECKING:
     from ai_memory.stores.values import Pause
 
 
-@dataclass(frozen=True, slots=True)
-class Present:
+class Present(Frozen):
     """What is known of the live file: its `damage` (empty: none), and what it has beside the backup (None: unknown).
 
     `headless`: not even its first page can be read. `rust` says that the Rust program made it. `pause` stands on it.
@@ -42,8 +42,7 @@ class Present:
     pause: Pause | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Loss:
+class Loss(Frozen):
     """What is told before a backup is restored: the live file, and what comes in its place.
 
     `vectors` are the backup's (space, dim, rows).
@@ -60,8 +59,7 @@ Agree = Callable[[Loss], None]
 """Hears what is lost; refuses by raising."""
 
 
-@dataclass(frozen=True, slots=True)
-class Restore:
+class Restore(Frozen):
     """One restore of `backup` into the database at `path`; the present state goes to `keep` first (None: nowhere).
 
     `find` returns the place of a database.

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from ai_memory.actions.sampled_search import InSpace
 from ai_memory.embed.documents import embed_documents
 from ai_memory.embed.outcomes import Embedded, Refused, Unanswered, embedded_of
 from ai_memory.errors import EndpointUnusable
+from ai_memory.frozen import Frozen
 from ai_memory.memory.freshness import Document, examine
 from ai_memory.reembed.scope import in_scope
 from ai_memory.reembed.sweep.alike import SET_ASIDE, Alike, Shared
@@ -34,8 +34,7 @@ BLOCK = 500
 """Rows read at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(Frozen):
     """Rows that were drawn, and the vectors that they had then, by id."""
 
     documents: tuple[Document, ...]
@@ -95,8 +94,7 @@ def judged_first(queries: Sequence[str], judged: Judgements) -> list[str]:
     return [memory for query in sorted(queries, key=lot) for memory in judged[query]]
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(Frozen):
     """What became of the rows of a sample, what their requests used, and the seconds that they took."""
 
     outcomes: tuple[Outcome, ...] = ()

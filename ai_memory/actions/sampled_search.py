@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ai_memory.frozen import Frozen
 from ai_memory.memory.names import is_substrate
 from ai_memory.stores.memory_values import Match, VectorGroup, VectorPage
 
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 BELOW = "/*"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class InSpace:
+class InSpace(Frozen, eq=False):
     """A vector, float32, shape (dim,), and its space, None where nothing tells it."""
 
     space: str | None
@@ -33,8 +32,7 @@ class InSpace:
         return self.space, len(self.vector)
 
 
-@dataclass(frozen=True, slots=True)
-class SampledSearch:
+class SampledSearch(Frozen):
     """See `stores.memory_port_reading.SearchReader`: of the memories in `namespaces` alone, by their row numbers.
 
     `vectors_by_number` are theirs; one that has none there has none.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from ai_memory.actions.recall import Query, recall
 from ai_memory.commands.left_out import tell_left_out, tell_unasked
+from ai_memory.frozen import Frozen
 
 if TYPE_CHECKING:
     from ai_memory.actions.kept_vectors import KeptVectors
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
 DEFAULT_LIMIT = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Frozen):
     """What was found for a query, and with which of its vectors."""
 
     query: QueryLine

@@ -16,13 +16,13 @@ Whoever is configured and gives neither is asked where a memory got no vector th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ai_memory.commands.embedder_choice import ANY, Wanted
 from ai_memory.commands.embedder_errors import EMBEDDER_ERRORS
 from ai_memory.embed.assemble import configured_target
 from ai_memory.errors import EmbedderInitFailed
+from ai_memory.frozen import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -36,8 +36,7 @@ if TYPE_CHECKING:
     from ai_memory.vectors.target import Fingerprint
 
 
-@dataclass(frozen=True, slots=True)
-class Writer:
+class Writer(Frozen):
     """An embedder that is asked for what is `wanted`; `choice` is as which it was found."""
 
     settings: EmbeddingSettings
@@ -56,8 +55,7 @@ class Writer:
             raise EmbedderInitFailed(f"what gave vectors of {target.space} gives others now.", tip="Bring it back.")
 
 
-@dataclass(frozen=True, slots=True)
-class Writers:
+class Writers(Frozen):
     """The embedders that are asked, in order, and what nobody is asked for as its embedder is not known or believed."""
 
     asked: tuple[Writer, ...]

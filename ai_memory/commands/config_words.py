@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ai_memory.frozen import Frozen
 from ai_memory.memory.text_codec import printable
 from ai_memory.show.table import Table, Tone, facts
 
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from ai_memory.commands.kept_settings import KeptSettings
 
 
-@dataclass(frozen=True, slots=True)
-class SettingWords:
+class SettingWords(Frozen):
     """A setting: its name, its value without a key, and where it came from, empty where that says nothing."""
 
     name: str

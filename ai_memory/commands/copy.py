@@ -15,6 +15,7 @@ from ai_memory.clock import SystemClock
 from ai_memory.commands import copy_report
 from ai_memory.commands.arguments import named_database
 from ai_memory.errors import Stopped, UsageError
+from ai_memory.frozen import Frozen
 from ai_memory.reembed.holding import holding
 from ai_memory.reembed.stop import Stop, stop_on_signals
 from ai_memory.show.progress import choose_progress
@@ -64,8 +65,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         return job.copy(source, stock, stays, is_new=is_new)
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
+class _Job(Frozen):
     """One invocation."""
 
     source: Path

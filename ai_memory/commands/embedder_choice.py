@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import EmbedderInitFailed
+from ai_memory.frozen import Frozen
 from ai_memory.memory.text_codec import printable
 
 if TYPE_CHECKING:
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from ai_memory.stores.values import KeptTarget
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Frozen):
     """An embedder and the space of its vectors, `dim` 0 where only its answer tells.
 
     `claims_unstamped`: vectors of its width that nothing tells the space of are its own. `of_file`: the file says that
@@ -48,8 +47,7 @@ class Choice:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Frozen):
     """Why the vectors of a space are not compared; `in_use`: it is that of the configured embedder."""
 
     space: str
@@ -57,8 +55,7 @@ class Failure:
     in_use: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
+class Chosen(Frozen):
     """The embedders that a query of a file is sent to, the configured one first, and the spaces of those that are not.
 
     `known` are the targets to which vectors of the file are recorded.
@@ -69,8 +66,7 @@ class Chosen:
     known: tuple[KeptTarget, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Frozen):
     """Vectors that memories are to get, of a space ("": of whatever the embedder gives), `dim` None if not known.
 
     With a `target`, that of the run, each memory gets one of it; else those that have no vector that is served.

@@ -8,10 +8,10 @@ from __future__ import annotations
 import signal
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import AiMemoryError, Stopped
+from ai_memory.frozen import Frozen
 from ai_memory.system import signals
 from ai_memory.system.signals import SIGNAL_EXIT, SIGNALS
 
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(Frozen):
     """What was written, as the end of a sentence, and what to do next."""
 
     what: str

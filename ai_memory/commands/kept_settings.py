@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ai_memory.config.keeping import to_keep
 from ai_memory.config.kept import believed, read_kept
 from ai_memory.errors import AiMemoryError, EmbedderInitFailed
+from ai_memory.frozen import Frozen
 from ai_memory.system.trusted_file import trusted_users
 
 if TYPE_CHECKING:
@@ -23,8 +23,7 @@ Opening = Callable[..., AbstractContextManager["Library"]]
 """See `stores.opening.reading`."""
 
 
-@dataclass(frozen=True, slots=True)
-class KeptSettings:
+class KeptSettings(Frozen):
     """What the file has kept for the vectors of a space; `used` says whether that embedder is asked, or why not."""
 
     space: str

@@ -11,14 +11,15 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ai_memory.frozen import Frozen
+
 if TYPE_CHECKING:
     from ai_memory.commands.embedder_choice import Chosen
     from ai_memory.commands.query_embedders import QueryEmbedders
     from ai_memory.stores.memory_port import Library
 
 
-@dataclass(frozen=True, slots=True)
-class Doors:
+class Doors(Frozen):
     """What opens a database, what chooses the embedders for it, and what makes those that were chosen."""
 
     opened: Callable[[], AbstractContextManager[Library]]

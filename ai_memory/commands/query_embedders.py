@@ -13,6 +13,7 @@ from ai_memory.commands.embedder_choice import Failure
 from ai_memory.commands.embedder_errors import EMBEDDER_ERRORS
 from ai_memory.embed.assemble import Make, Queries, assemble
 from ai_memory.embed.terms import Ties
+from ai_memory.frozen import Frozen
 
 if TYPE_CHECKING:
     from ai_memory.commands.embedder_choice import Choice, Chosen
@@ -25,8 +26,7 @@ RESTS = 30.0
 """Seconds in which an embedder that failed is not asked again: many queries must not wait for it each. A choice."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Frozen):
     """The vectors of a query, that of the configured embedder first, and the embedders that gave none."""
 
     vectors: tuple[QueryVector, ...]

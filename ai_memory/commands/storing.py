@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ai_memory.actions.filling import Filling
@@ -18,6 +17,7 @@ from ai_memory.commands.known_witness import local_ties, witness_in
 from ai_memory.commands.without_vectors import namespaces_of, tell_stored_without, tell_unknown
 from ai_memory.embed.assemble import assemble_interactive
 from ai_memory.errors import UsageError
+from ai_memory.frozen import Frozen
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.tools import SweepTools
 
@@ -39,8 +39,7 @@ Make = Callable[["EmbeddingSettings", "Ties"], "ResilientEmbedder"]
 """See `embed.assemble.assemble_interactive`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Storing:
+class Storing(Frozen):
     """Where memories are stored and by whom they are embedded; with `settings` None they get no vector now.
 
     `opened` opens the database to write, `teller` hears what a person should know, `source` goes into new memories,
@@ -54,8 +53,7 @@ class Storing:
     make: Make = assemble_interactive
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(Frozen):
     """What became of a memory, whether it was embedded just now, and whether it has a vector."""
 
     id: str

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Protocol
+
+from ai_memory.frozen import Frozen, field
 
 
 class Teller(Protocol):
@@ -16,8 +17,7 @@ class Teller(Protocol):
         """Hear what should not be so."""
 
 
-@dataclass(frozen=True, slots=True)
-class Notes:
+class Notes(Frozen):
     """Keeps what it hears, each text once, in the order in which it came."""
 
     texts: list[str] = field(default_factory=list)
@@ -32,8 +32,7 @@ class Notes:
         self.note(text)
 
 
-@dataclass(frozen=True, slots=True)
-class Once:
+class Once(Frozen):
     """Passes on what it hears to `teller`, nothing of it twice: much holds for many queries."""
 
     teller: Teller

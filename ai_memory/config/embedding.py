@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from ai_memory.config import vendors
 from ai_memory.config.file import Sourced, Table, expand, truthy, worded
 from ai_memory.config.key_settings import configured_key, refuse_key_mistakes
 from ai_memory.errors import EmbedderInitFailed
+from ai_memory.frozen import Frozen
 from ai_memory.text import address
 from ai_memory.text.refused_value import described, written_as_path
 from ai_memory.vectors.target import BFLOAT16, FLOAT32, INT8, LOCAL, MAX_DIM
@@ -51,8 +51,7 @@ OF_THE_EMBEDDER = frozenset(
 """The variables that say which embedder is to be used from now on, and nothing of the previous one."""
 
 
-@dataclass(frozen=True, slots=True)
-class EmbeddingSettings:
+class EmbeddingSettings(Frozen):
     """The resolved embedder.
 
     `dim` 0: not configured. `base_url` is empty for a local model. `batch` is texts per page, 1..10000. `device` is

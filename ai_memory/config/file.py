@@ -7,11 +7,11 @@ import pwd
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from ai_memory.errors import AiMemoryError, ConfigRefused, UsageError
+from ai_memory.frozen import Frozen, field
 from ai_memory.system import trusted_file
 from ai_memory.system.trusted_file import OTHERS_WRITE, Rule
 from ai_memory.text import nesting
@@ -24,16 +24,14 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _PLACE = re.compile(r"at (line \d+, column \d+|end of document)")
 
 
-@dataclass(frozen=True, slots=True)
-class Sourced(Generic[T_co]):
+class Sourced(Frozen, Generic[T_co]):
     """A value and where it came from, in the words of `config show`."""
 
     value: T_co
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Frozen):
     """One table of a config file; `refusal` is the error that a wrong value in it raises."""
 
     file: Path | None = None

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ai_memory.config import vendors
 from ai_memory.config.embedding import SECTION, for_any_embedder, of_table
 from ai_memory.config.file import Sourced, Table
 from ai_memory.errors import ConfigRefused, EmbedderInitFailed
+from ai_memory.frozen import Frozen
 from ai_memory.memory.text_codec import is_text
 from ai_memory.system.trusted_file import require_own_folder
 from ai_memory.text import address, nesting
@@ -30,8 +31,7 @@ KEYS = ("api_key_env", "api_key_file")
 LONGEST = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Frozen):
     """The settings of an embedder as a database has them: `values` by key, and what they come to."""
 
     values: Mapping[str, str | int]

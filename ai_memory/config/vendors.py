@@ -6,8 +6,7 @@ reached as `openai-compatible` with its base URL.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from ai_memory.frozen import Frozen
 from ai_memory.vectors.target import LOCAL
 
 OLLAMA = "ollama"
@@ -15,8 +14,7 @@ OPENAI_COMPATIBLE = "openai-compatible"
 NO_BACKEND = "none"
 
 
-@dataclass(frozen=True, slots=True)
-class Vendor:
+class Vendor(Frozen):
     """A backend that speaks HTTP: its default base URL and the variable that holds its key.
 
     An empty `base_url` must be configured; an empty `key_env` means that the vendor knows no

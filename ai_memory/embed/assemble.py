@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -30,6 +30,7 @@ from ai_memory.embed.stack.engines import engine_names, is_accelerated, make_eng
 from ai_memory.embed.stack.export import export
 from ai_memory.embed.terms import Terms, Ties
 from ai_memory.errors import NoEmbedder
+from ai_memory.frozen import Frozen
 from ai_memory.system.cores import usable_cores
 from ai_memory.text import address
 from ai_memory.vectors.target import FLOAT32
@@ -220,8 +221,7 @@ def in_worker(
     return core.make(Unlimited(core.concurrency))
 
 
-@dataclass(frozen=True, slots=True)
-class Needs:
+class Needs(Frozen):
     """What so many workers need: each computes on `threads`, of `cores` that there are.
 
     Each reads `model_bytes` of weights (0: not known here). They are processes here, or actors of a Ray, whose address

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
+
+from ai_memory.frozen import Frozen
 
 if TYPE_CHECKING:
     from ai_memory.memory.freshness import Document, Unfit
@@ -23,8 +24,7 @@ class Embedded(NamedTuple):
         return Embedded(self.document, self.vector.copy())
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Frozen):
     """It is bad, and goes into quarantine for a reason."""
 
     document: Document
@@ -36,8 +36,7 @@ class Refused:
         return self.document.unfit(self.reason)
 
 
-@dataclass(frozen=True, slots=True)
-class Unanswered:
+class Unanswered(Frozen):
     """It got no vector, though nothing says that it is bad; `message` says why."""
 
     document: Document

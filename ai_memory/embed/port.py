@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
+from ai_memory.frozen import Frozen
 from ai_memory.vectors.target import FLOAT32
 
 if TYPE_CHECKING:
@@ -39,8 +39,7 @@ class Stop(Protocol):
         """Wait for the stop, `timeout` seconds at most; return whether it came."""
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
+class RetryPolicy(Frozen):
     """How long one request is retried: `retry_for` seconds from its first failure, `attempts` times (0: any number).
 
     An endpoint that names a wait for its rate has not failed: it is obeyed for `rate_for` seconds at least. `at_once`
@@ -132,8 +131,7 @@ class ResilientEmbedder(Embedder, Protocol):
         """Take over what an earlier process learned."""
 
 
-@dataclass(frozen=True, slots=True)
-class ModelFacts:
+class ModelFacts(Frozen):
     """Width of a model's vectors, tokens after which it cuts a text (0: no cut), and whether it normalises.
 
     `engine` says what computes them, for people, on so many `threads` (0: not known); empty where nothing is loaded.
@@ -239,16 +237,14 @@ class Pool(Protocol[WorkT_contra, AnswerT]):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class Outcasts(Generic[AnswerT]):
+class Outcasts(Frozen, Generic[AnswerT]):
     """What becomes of a worker whose answer to the witness `differs` from that of others: `put_out` is its answer."""
 
     differs: Callable[[AnswerT], bool]
     put_out: Callable[[AnswerT], AnswerT]
 
 
-@dataclass(frozen=True, slots=True)
-class TokenLimit:
+class TokenLimit(Frozen):
     """At most `most` tokens, by the flag `flag`."""
 
     most: int

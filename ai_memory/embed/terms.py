@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from threading import Event
 from typing import TYPE_CHECKING
 
 from ai_memory.embed.awaited import Awaited
 from ai_memory.embed.port import RetryPolicy, Stop, TokenLimit
+from ai_memory.frozen import Frozen, field
 
 if TYPE_CHECKING:
     from ai_memory.vectors.target import Target
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(Frozen):
     """On which terms an endpoint is asked; with the settings it can be sent to another process.
 
     `concurrency` is the number of requests in flight (None: found by trial). `limit` is what may be spent (None: any
@@ -30,8 +29,7 @@ class Terms:
     threads: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Ties:
+class Ties(Frozen):
     """What ties an embedder to the process that asks it; none of it can be sent to another.
 
     `stop` ends waits, and no request begins while it is `closed` (None: once `stop` came). By `awaited` those in flight

@@ -10,6 +10,8 @@ from enum import StrEnum
 from threading import Lock, get_ident
 from typing import TYPE_CHECKING
 
+from ai_memory.frozen import Frozen
+
 if TYPE_CHECKING:
     from ai_memory.errors import EmbedError
 
@@ -37,8 +39,7 @@ def class_of(error: EmbedError) -> RequestClass:
     return RequestClass.TROUBLE if status >= 500 else RequestClass.UNUSABLE
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Frozen):
     """What requests used, as a value that travels: of a whole embedder, of one page, or the difference of two readings.
 
     `unreported_bytes` are those of texts whose answers did not say what they cost. A model on this machine `computed`

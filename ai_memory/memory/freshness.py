@@ -5,11 +5,11 @@ Plan, sweep, census and status all ask here, so that they can never disagree on 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from ai_memory.frozen import Frozen
 from ai_memory.memory.document import MAX_BYTES, document, source_hash, stored_hash
 from ai_memory.memory.reason import Reason
 from ai_memory.text.sealed import Sealed
@@ -54,8 +54,7 @@ class Document(NamedTuple):
         return Unfit(self.id, self.namespace, self.src, reason, self.title)
 
 
-@dataclass(frozen=True, slots=True)
-class Unfit:
+class Unfit(Frozen):
     """A row that cannot be embedded whatever the endpoint says; `src` identifies its present state."""
 
     id: str

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, Literal
+
+from ai_memory.frozen import Frozen
 
 Kind = Literal["empty", "oversize", "undecodable", "undecryptable", "refused", "unwritable"]
 """What the table's CHECK takes."""
@@ -11,8 +12,7 @@ Kind = Literal["empty", "oversize", "undecodable", "undecryptable", "refused", "
 UNWRITABLE: Final = "unwritable"
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(Frozen):
     """Why a row cannot be brought to a target."""
 
     kind: Kind

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from ai_memory.frozen import Frozen
 
 DEFAULT_NAMESPACE = "global"
 MAX_NAMESPACE = 512
@@ -15,8 +16,7 @@ Value = str | int | float | bytes | None
 """What one column of one row holds. In a text, a byte that is not UTF-8 is a lone surrogate (PEP 383)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(Frozen):
     """One memory as it stands in the file: every stored column but those of its vector, by name."""
 
     values: Mapping[str, Value]
@@ -48,16 +48,14 @@ class Memory:
         return self.values.get("encrypted_envelope") is not None and self.content == ""
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(Frozen):
     """A memory that somebody wants stored: the columns given, by name; `where` says where it was given."""
 
     values: Mapping[str, Value]
     where: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(Frozen):
     """A memory found by recall.
 
     `score` is what the answer is ordered by (see `blend`): it means nothing beside another answer's. `cosine` is that

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from ai_memory.frozen import Frozen
 from ai_memory.vectors.blob import head, is_sound, width
 
 if TYPE_CHECKING:
@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from ai_memory.memory.text_codec import Codec
 
 
-@dataclass(frozen=True, slots=True)
-class Traits:
+class Traits(Frozen):
     """What the rows of a database declare of their vector: its space, its width."""
 
     has_space: bool

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ai_memory.frozen import Frozen
 from ai_memory.reembed.events import CopyEnded, Copying, Observer
 
 if TYPE_CHECKING:
@@ -27,8 +27,7 @@ def back_up(database: Database, target: Path, stop: Stop, observe: Observer) -> 
         observe(CopyEnded(target, size))
 
 
-@dataclass(frozen=True, slots=True)
-class CopiedPages:
+class CopiedPages(Frozen):
     """Tells of a copy of pages under a name, and ends it when somebody asks for that."""
 
     stop: Stop

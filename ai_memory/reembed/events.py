@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ai_memory.embed.usage import Usage
+from ai_memory.frozen import Frozen, field
 
 if TYPE_CHECKING:
     from ai_memory.embed.usage import RequestClass
@@ -16,15 +16,13 @@ if TYPE_CHECKING:
     from ai_memory.reembed.work import Sizes
 
 
-@dataclass(frozen=True, slots=True)
-class RunTakenOver:
+class RunTakenOver(Frozen):
     """A run of a runner that was killed, or gave up what it had in flight: at most so many texts are sent twice."""
 
     texts_sent_twice: int
 
 
-@dataclass(frozen=True, slots=True)
-class RunBegan:
+class RunBegan(Frozen):
     """The endpoint answered as it should: `rows` are brought to a model; also when a wait for it is over.
 
     None: they are being counted yet, see `RowsCounted`.
@@ -34,23 +32,20 @@ class RunBegan:
     rows: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class RowsCounted:
+class RowsCounted(Frozen):
     """The census is over beside which pages were written: so many rows are left to bring to a model."""
 
     model: str
     rows: int
 
 
-@dataclass(frozen=True, slots=True)
-class PassBegan:
+class PassBegan(Frozen):
     """A walk over what is stale begins, the first one is number 1."""
 
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Spell:
+class Spell(Frozen):
     """How the thread that commits spent some `seconds`, and what the requests used whose answers came in them.
 
     So many of them it waited for answers, and so many it wrote.
@@ -62,8 +57,7 @@ class Spell:
     used: Usage = field(default_factory=Usage)
 
 
-@dataclass(frozen=True, slots=True)
-class PageCommitted:
+class PageCommitted(Frozen):
     """A page was committed: so many rows that were stale are not any more, or were raced.
 
     `spell` is the time since the page before it, None where nobody took it.
@@ -73,34 +67,29 @@ class PageCommitted:
     spell: Spell | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RowsQuarantined:
+class RowsQuarantined(Frozen):
     """Rows of a page that was committed went into quarantine."""
 
     rows: tuple[Unfit, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class WitnessAgreed:
+class WitnessAgreed(Frozen):
     """The endpoint, or each worker's model, still serves the weights that the target is known by."""
 
 
-@dataclass(frozen=True, slots=True)
-class RowsTakenBack:
+class RowsTakenBack(Frozen):
     """So many rows that were written have other vectors than their texts get by themselves: they are stale again."""
 
     rows: int
 
 
-@dataclass(frozen=True, slots=True)
-class RemedyFound:
+class RemedyFound(Frozen):
     """The endpoint lied, and is asked within these sizes from now on."""
 
     sizes: Sizes
 
 
-@dataclass(frozen=True, slots=True)
-class BreakerOpened:
+class BreakerOpened(Frozen):
     """The endpoint failed beyond retry, for a reason: it is not asked before `until_ms` (Unix milliseconds).
 
     `reason` is a sentence that may quote the endpoint, `kind` says it in a word or two of ours.
@@ -111,8 +100,7 @@ class BreakerOpened:
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(Frozen):
     """The endpoint is waited for, so many seconds, for a reason; see `BreakerOpened`."""
 
     reason: str
@@ -120,40 +108,34 @@ class Waiting:
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
-class SignGiven:
+class SignGiven(Frozen):
     """The runner lives and waits; `failure` is what the last request came to, empty where none is being retried."""
 
     failure: str
 
 
-@dataclass(frozen=True, slots=True)
-class RequestsCounted:
+class RequestsCounted(Frozen):
     """So many requests of this start came to what, until now: see `embed.usage.RequestClass`."""
 
     classes: Mapping[RequestClass, int]
 
 
-@dataclass(frozen=True, slots=True)
-class RowsLookedAt:
+class RowsLookedAt(Frozen):
     """A count of the rows gets on: some more of them were looked at."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunEnded:
+class RunEnded(Frozen):
     """Nothing more is done; what came of it is in the report."""
 
 
-@dataclass(frozen=True, slots=True)
-class StartEnded:
+class StartEnded(Frozen):
     """A start is over, also one that was refused before it took a run; `reason` says why in a word or two."""
 
     exit_code: int
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Copying:
+class Copying(Frozen):
     """Of `total` bytes so many are copied; fewer than before where the copy began anew. `what` names the copy."""
 
     what: str
@@ -161,31 +143,27 @@ class Copying:
     total: int
 
 
-@dataclass(frozen=True, slots=True)
-class CopyEnded:
+class CopyEnded(Frozen):
     """A copy was made, or given up: then `size` is 0."""
 
     target: Path
     size: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class BackupOpened:
+class BackupOpened(Frozen):
     """A backup is checked from its first page to its last before it is restored."""
 
     backup: Path
 
 
-@dataclass(frozen=True, slots=True)
-class PauseKept:
+class PauseKept(Frozen):
     """A file into which a backup was restored is paused, or not, as it was before; the backup was not as it."""
 
     path: Path
     paused: bool
 
 
-@dataclass(frozen=True, slots=True)
-class PauseNotKept:
+class PauseNotKept(Frozen):
     """Whether a file is paused is now as in the backup: it could not be kept as it was."""
 
     path: Path

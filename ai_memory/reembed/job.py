@@ -8,11 +8,11 @@ written to `memories` before the probe has passed.
 from __future__ import annotations
 
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import AiMemoryError
+from ai_memory.frozen import Frozen
 from ai_memory.reembed.back_up import back_up
 from ai_memory.reembed.events import RunEnded
 from ai_memory.reembed.heartbeat import Heartbeat, require_no_pause
@@ -37,8 +37,7 @@ if TYPE_CHECKING:
     from ai_memory.stores.port import Database, Reader, Store
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Frozen):
     """One invocation on one database, which heeds the stop; the embedder of `tools` retries by itself."""
 
     database: Database

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from ai_memory.frozen import Frozen
 
 if TYPE_CHECKING:
     from ai_memory.reembed.scope import Scope
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
 MAX_COST, MAX_ROWS = "max-cost", "max-rows"
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Frozen):
     """The flags of one `reembed`.
 
     `scope` None: no namespace was named. `batch` is documents per page. `sleep_seconds` is waited after each

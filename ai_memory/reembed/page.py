@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from ai_memory.frozen import Frozen, field
 
 if TYPE_CHECKING:
     from ai_memory.embed.outcomes import Embedded
@@ -11,8 +12,7 @@ if TYPE_CHECKING:
     from ai_memory.stores.values import Steps
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Frozen):
     """Rows read together, to be committed together.
 
     `documents` are to be embedded, `bytes` of text in all; `duplicates` get the vector of an identical text that is

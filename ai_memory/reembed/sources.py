@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 from ai_memory.embed.outcomes import Embedded
+from ai_memory.frozen import Frozen
 from ai_memory.memory.freshness import carries_stamp, examine
 from ai_memory.memory.names import is_substrate
 from ai_memory.reembed.work import PageAnswer, Question
@@ -47,8 +47,7 @@ class Source(Protocol):
         """Return how a row gets its vector."""
 
 
-@dataclass(frozen=True, slots=True)
-class FromText:
+class FromText(Frozen):
     """A run's: every text is embedded; with `skip_current` a stamp of the target is believed."""
 
     skip_current: bool = False
@@ -60,8 +59,7 @@ class FromText:
         return Way.ATTEST if self.skip_current and carries_stamp(row, target, traits) else Way.EMBED
 
 
-@dataclass(frozen=True, slots=True)
-class FromRow:
+class FromRow(Frozen):
     """That of `--stamp-only`: a sound vector as wide as the target's is taken for the target's.
 
     `only` those of rows that still have a text, by id with its hash (None: of all).
@@ -83,8 +81,7 @@ class FromRow:
         return found is not None and found.src == self.only[row.id]
 
 
-@dataclass(frozen=True, slots=True)
-class FromTextWhereNone:
+class FromTextWhereNone(Frozen):
     """That of `backfill` and `import`: a text is embedded where there is no vector; each row is told of."""
 
     heeds_quarantine: bool = False

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING
 
+from ai_memory.frozen import Frozen, field
 from ai_memory.reembed.events import RequestsCounted, RowsLookedAt
 from ai_memory.reembed.ledger import Ledger
 
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from ai_memory.reembed.work import Workers
 
 
-@dataclass(frozen=True, slots=True)
-class SweepTools:
+class SweepTools(Frozen):
     """The time, the stop, and who observes it.
 
     `chance` chooses the rows that are asked again. `ledger` is what all requests cost. Replicas may be `max_lag`
@@ -39,8 +38,7 @@ class SweepTools:
         self.observe(RowsLookedAt())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tools(SweepTools):
+class Tools(SweepTools, kw_only=True):
     """What an invocation of a run has beside that.
 
     `embedder` is asked before there are workers, in a thread of the executor that `pool` makes. `workers` makes the

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ai_memory.embed.port import Pool
 from ai_memory.embed.usage import Usage
+from ai_memory.frozen import Frozen, field
 from ai_memory.reembed.page import Page
 
 if TYPE_CHECKING:
@@ -25,8 +25,7 @@ TRIES = 3
 """Requests that must be right before a remedy is believed. Of 2026-11-25, not measured."""
 
 
-@dataclass(frozen=True, slots=True)
-class Again:
+class Again(Frozen):
     """Which rows of a page are asked again.
 
     `rows` of them, spread over requests of `size` texts; with `alone` when nothing else is in flight.
@@ -42,8 +41,7 @@ class Again:
         return self.rows + bool(self.rows)
 
 
-@dataclass(frozen=True, slots=True)
-class EmbedPage:
+class EmbedPage(Frozen):
     """Embed a page's documents and ask some of its rows `again`, chosen by `seed`.
 
     Where those agree, `link` is asked again with them: a row of the page that was written last. `sizes` were learned
@@ -57,8 +55,7 @@ class EmbedPage:
     sizes: Sizes = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class AskWitness:
+class AskWitness(Frozen):
     """Ask for the witness texts of the target: no page after it is committed before they agree."""
 
     target: Fingerprint
@@ -67,8 +64,7 @@ class AskWitness:
     again: Again = field(default_factory=Again)
 
 
-@dataclass(frozen=True, slots=True)
-class AskAgain:
+class AskAgain(Frozen):
     """Ask for `rows` by themselves; where they agree, with them for `link`: rows of an earlier page.
 
     With `finishing` a stop lets these requests begin all the same.
@@ -80,16 +76,14 @@ class AskAgain:
     sizes: Sizes = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class AskAtEnd:
+class AskAtEnd(Frozen):
     """Ask for `rows` in as few requests as can be, and tell those that got another vector than before."""
 
     rows: tuple[Embedded, ...]
     sizes: Sizes = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class FindRemedy:
+class FindRemedy(Frozen):
     """Find out in what company the vectors of a page are right, some of which `differing` are not; `tried` failed."""
 
     outcomes: tuple[Outcome, ...]
@@ -110,8 +104,7 @@ Question = Work | AskAgain | AskAtEnd | FindRemedy
 """All that a worker can be asked; what is not a `Work` is asked with nothing else in flight."""
 
 
-@dataclass(frozen=True, slots=True)
-class Learned:
+class Learned(Frozen):
     """What a worker knows of its endpoint: `sizes` to be kept in the run, and the texts that a request carries now.
 
     Of a model on this machine: the `engine` that computes it, and on how many `threads`.
@@ -129,8 +122,7 @@ class Learned:
         return cls(embedder.learned(), embedder.max_batch, target.engine, target.threads)
 
 
-@dataclass(frozen=True, slots=True)
-class PageAnswer:
+class PageAnswer(Frozen):
     """What became of a page's documents, or the error that ended its requests.
 
     `asked` are the rows that got a vector when they were asked again, by id; the `differing` ones got another.
@@ -149,8 +141,7 @@ class PageAnswer:
     put_out: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(Frozen):
     """A page (one without rows where rows of many were asked) with what became of its documents, or the error instead.
 
     `asked` of its rows were asked again, by id, the `differing` ones got another vector. `waited` says that the answer

@@ -8,12 +8,12 @@ left out: a 0 would be taken for a figure.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from ai_memory.embed.usage import RequestClass
 from ai_memory.errors import AiMemoryError, RunHeld
+from ai_memory.frozen import Frozen
 from ai_memory.memory.reason import Kind
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.events import Event, RequestsCounted, StartEnded
@@ -44,8 +44,7 @@ SPENT = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
+class Figures(Frozen):
     """What the file tells of its recorded run: its status, and the entries of its quarantine by kind."""
 
     status: Status
@@ -56,8 +55,7 @@ Classes = Mapping[RequestClass, int]
 """How many requests of a start came to what."""
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(Frozen):
     """How a start ended, and when (Unix milliseconds)."""
 
     exit_code: int
@@ -171,8 +169,7 @@ def collected(database: str, figures: Figures | None, end: End | None, classes: 
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Teller:
+class _Teller(Frozen):
     """Makes metrics of one database."""
 
     database: str

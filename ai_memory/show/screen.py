@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
+
+from ai_memory.frozen import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -12,8 +13,7 @@ if TYPE_CHECKING:
 USUAL_COLUMNS = 80
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(Frozen):
     """Whether a terminal is to show colours, and whether it can be sent back to where it wrote before."""
 
     colours: bool = False

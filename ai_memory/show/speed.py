@@ -9,6 +9,7 @@ from operator import add
 from typing import TYPE_CHECKING
 
 from ai_memory.embed.usage import Usage
+from ai_memory.frozen import Frozen
 
 if TYPE_CHECKING:
     from ai_memory.reembed.events import Spell
@@ -19,8 +20,7 @@ STEP_S = 1.0
 """Pages within it are one step: a fast run commits hundreds a second, and each reading sums all steps."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Frozen):
     """Rows and tokens a second (0: nobody counts these), and what most of the time goes into (empty: not known)."""
 
     rows: float

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from ai_memory.frozen import Frozen
 
 
 class Tone(Enum):
@@ -17,8 +18,7 @@ class Tone(Enum):
     NEEDS = "31"
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(Frozen):
     """A text on one line, and how it is meant."""
 
     text: str
@@ -28,8 +28,7 @@ class Cell:
 Row = tuple[Cell, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Frozen):
     """Rows of as many cells as `head` has names (all empty: it is not shown).
 
     The column number `wide` has the room that the others leave, and is the only one whose cells take several lines;

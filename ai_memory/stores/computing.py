@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ai_memory.frozen import Frozen
 from ai_memory.text.amounts import counted
 
 if TYPE_CHECKING:
@@ -16,8 +16,7 @@ MOST, SHORTEST = 2**63, 1e-6
 """Beyond all that can be, and what can still be reckoned with."""
 
 
-@dataclass(frozen=True, slots=True)
-class Computing:
+class Computing(Frozen):
     """What one invocation computed by itself: `tokens` of texts, and `filling` ones beside them, in `seconds`.
 
     `engine` is the library with its release, which computes on so many `threads` (0: not known). Texts are filled up to

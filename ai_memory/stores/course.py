@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ai_memory.frozen import Frozen
 from ai_memory.text.times import LAST_MS
 
 if TYPE_CHECKING:
@@ -34,8 +34,7 @@ OF_A_RUN, OF_STARTS = (
 """SQL that lists the kinds, and those of them that tell of starts."""
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Frozen):
     """What happened (one of KINDS), when (Unix milliseconds), and how many rows the run had written by then.
 
     `rows` is None where that was not noted. Of an end `exit_code` and

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import socket
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from enum import Enum, StrEnum
 
+from ai_memory.frozen import Frozen
 from ai_memory.text import nesting
 
 
@@ -25,8 +26,7 @@ class Task(StrEnum):
     UNINSTALL = "uninstall-tables"
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(Frozen):
     """Who holds the lock: process id, host and start of the process (Unix milliseconds), and for what."""
 
     pid: int

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from ai_memory.frozen import Frozen
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,16 +18,14 @@ if TYPE_CHECKING:
 SHOWN_TITLES = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Frozen):
     """What a table declares of a column: whether it must not be NULL, and whether what is left out is not NULL."""
 
     required: bool
     has_default: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(Frozen):
     """One line of a list of memories; `id` is None where the database has none."""
 
     id: str | None
@@ -52,8 +51,7 @@ class Order(StrEnum):
     """The highest priority first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(Frozen):
     """Which memories a list has, and in which order.
 
     They have all of `tags`, and were not last changed before `since_ms` (Unix milliseconds): of which it cannot be read
@@ -66,8 +64,7 @@ class Selection:
     limit: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(Frozen):
     """A memory that may be meant by a name."""
 
     id: str
@@ -75,16 +72,14 @@ class Named:
     title: str
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(Frozen):
     """A live memory that has a word of the query: the higher its `bm25`, the better it fits."""
 
     row_number: int
     bm25: float
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class VectorGroup:
+class VectorGroup(Frozen, eq=False):
     """Vectors of live memories, all of one space and one width; `space` is None where nothing tells it.
 
     `vectors`, shape (n, dim), has that of the memory `numbers[i]` in its row `i`. It may hold NaN, infinity and zeros.
@@ -95,8 +90,7 @@ class VectorGroup:
     vectors: Vectors
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class VectorPage:
+class VectorPage(Frozen, eq=False):
     """A bounded number of live memories: their vectors in groups, how many have none, and whose is malformed.
 
     Malformed is what no vector has the form of, and what declares another width than it has.
@@ -107,8 +101,7 @@ class VectorPage:
     malformed: npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Neighbours:
+class Neighbours(Frozen, eq=False):
     """Which memories are asked for: the `limit` live ones nearest to a query, and those numbered in `also`.
 
     `queries` are by the space of their vectors; of a `namespace` None takes all, without `substrate` the substrate's
@@ -122,8 +115,7 @@ class Neighbours:
     also: Collection[int] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class StoredVector:
+class StoredVector(Frozen):
     """The BLOB of a memory, b"" where it has none, and the width that its row declares.
 
     `dim` is None where nothing is declared, -1 where what is declared is not a number.
@@ -133,8 +125,7 @@ class StoredVector:
     dim: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(Frozen):
     """The record of a vector: the target that gave it, the hash `src` of its text, who wrote it (`origin`).
 
     `head` is that of the vector of which it was recorded; None: it is of the very vector beside it. `proven`: it is no
@@ -148,8 +139,7 @@ class Recorded:
     proven: bool
 
 
-@dataclass(frozen=True, slots=True)
-class WholeMemory:
+class WholeMemory(Frozen):
     """A memory with all that is known of it: `values` of every column but the vector's, and the vector.
 
     `blob` is its vector (None: it has none), `dim` and `space` are what its row declares of it.
@@ -167,8 +157,7 @@ class WholeMemory:
         return WholeMemory(self.values)
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(Frozen):
     """What a person is shown of a memory."""
 
     id: str | None
@@ -177,8 +166,7 @@ class Text:
     content: str
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
+class Totals(Frozen):
     """Memories in the database; `live` are neither expired nor out of life, `without_id` nobody can address."""
 
     memories: int
@@ -188,8 +176,7 @@ class Totals:
     encrypted: int
 
 
-@dataclass(frozen=True, slots=True)
-class NamespaceCount:
+class NamespaceCount(Frozen):
     """Memories of one namespace."""
 
     namespace: str
@@ -198,8 +185,7 @@ class NamespaceCount:
     with_vector: int
 
 
-@dataclass(frozen=True, slots=True)
-class SpaceCount:
+class SpaceCount(Frozen):
     """Vectors that say they are of one space and width, by stamp or else by provenance; None: nothing says so."""
 
     space: str | None
@@ -207,24 +193,21 @@ class SpaceCount:
     rows: int
 
 
-@dataclass(frozen=True, slots=True)
-class Sizes:
+class Sizes(Frozen):
     """The bytes of a database and of its write-ahead log."""
 
     db_bytes: int
     wal_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class LeftBehind:
+class LeftBehind(Frozen):
     """What stands in a database beside memories and links: memories in the archive, other tables that have rows."""
 
     archived: int
     tables: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Differing:
+class Differing(Frozen):
     """Memories of one kind: how many, and the titles of the first ones."""
 
     count: int = 0
@@ -236,8 +219,7 @@ class Differing:
         return Differing(self.count + 1, titles)
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Frozen):
     """What a database has beside its backup: memories `absent` there, and `edited` since; vectors are not compared.
 
     `returning` memories are in the backup only. `runs` are migrations begun since, `tables` those of other programs

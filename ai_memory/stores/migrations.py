@@ -5,18 +5,18 @@ Those of a store that is no file are in a folder of its name below it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+from ai_memory.frozen import Frozen
+
 MEMORIES = 1
 """The version that creates the memories themselves."""
 
 
-@dataclass(frozen=True, slots=True)
-class Migration:
+class Migration(Frozen):
     """One numbered SQL file."""
 
     version: int

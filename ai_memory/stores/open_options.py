@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from ai_memory.frozen import Frozen
 
 if TYPE_CHECKING:
     from ai_memory.memory.envelope import Opener
@@ -13,8 +14,7 @@ BUSY_TIMEOUT_MS = 30_000
 """How long a statement waits for another writer; ai-memory's own transactions are far shorter."""
 
 
-@dataclass(frozen=True, slots=True)
-class OpenOptions:
+class OpenOptions(Frozen):
     """How to open: the SQLite VFS (None: the system's) and the wait for other writers, in milliseconds.
 
     `heed` is called many times per second while SQLite works long or waits; what it raises ends the statement. `tell`

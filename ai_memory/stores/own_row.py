@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from ai_memory.errors import DataRefused
+from ai_memory.frozen import Frozen
 from ai_memory.text import nesting
 from ai_memory.text.times import LAST_MS
 
@@ -45,8 +45,7 @@ def object_of(text: object) -> Mapping[str, object]:
     return found if isinstance(found, dict) else {}
 
 
-@dataclass(frozen=True, slots=True)
-class OwnRow:
+class OwnRow(Frozen):
     """One row: `what` names it in an error, `tip` says what to do about damage, `values` are its columns by name."""
 
     store: Origin

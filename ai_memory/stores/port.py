@@ -14,9 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from ai_memory.frozen import Frozen
 
 if TYPE_CHECKING:
     from ai_memory.memory.row import MemoryRow
@@ -45,8 +46,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Lock:
+class Lock(Frozen):
     """What can be told of the runner's lock without taking it.
 
     `name` is what people call it, `holder` who took it last (None: nobody, or the note cannot be read). `find` is a

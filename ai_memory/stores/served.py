@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from ai_memory.frozen import Frozen
 
 
-@dataclass(frozen=True, slots=True)
-class Active:
+class Active(Frozen):
     """What is served in the place of the memories' own vectors.
 
     What a run staged of its `target`; None: what stood there before the run.
@@ -16,8 +15,7 @@ class Active:
     target: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(Frozen):
     """Columns for vectors of another width, beside the memories' own.
 
     The run fills them; `done`: they have changed places, and hold what it replaced.
@@ -31,8 +29,7 @@ class Exchange:
         return not self.done and self.run_id == run_id
 
 
-@dataclass(frozen=True, slots=True)
-class ExchangeRoom:
+class ExchangeRoom(Frozen):
     """What it takes about to move vectors of another width to their memories, in bytes.
 
     `columns` and `index` stay on the disk, `log` is what the log grows by at most. The index is built at once in

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, NamedTuple
 
+from ai_memory.frozen import Frozen
 from ai_memory.text.times import with_timestamps
 
 if TYPE_CHECKING:
@@ -20,8 +21,7 @@ Space = tuple[str | None, int | None, int]
 """Vectors of one kind: their stamp and width (None: none that can be read), and how many rows have them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Counters:
+class Counters(Frozen):
     """What happened, in rows and requests; a page's share or a whole run's sum.
 
     `asked_again` rows were embedded once more one by one; `disagreed` of them got another vector. `taken_again` rows
@@ -57,8 +57,7 @@ class Counters:
         return Counters(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(Counters)))
 
 
-@dataclass(frozen=True, slots=True)
-class Counted:
+class Counted(Frozen):
     """The rows of a run's scope as the census begun `at` (Unix milliseconds) counted them, moved by commits since.
 
     `reads` is how often those rows were read, as far as the file tells, `reads_left` how often those were that have
@@ -78,8 +77,7 @@ class Counted:
         return max(self.reads - self.reads_left, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class LastEnd:
+class LastEnd(Frozen):
     """How the last invocation ended: when (Unix milliseconds), why in a word or two, and how many in a row did so."""
 
     at: int
@@ -88,8 +86,7 @@ class LastEnd:
     alike: int
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Frozen):
     """Runs by their numbers: the first, the last, and all between."""
 
     first: int
@@ -101,15 +98,13 @@ class Span:
         return range(self.first, self.last + 1)
 
 
-@dataclass(frozen=True, slots=True)
-class InRow:
+class InRow(Frozen):
     """Vectors stand in the rows of the memories; what they replace is kept for this run (None: it is not kept)."""
 
     keep_for: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Staged:
+class Staged(Frozen):
     """Vectors stand beside the memories until the run that writes them is switched to."""
 
 
@@ -119,8 +114,7 @@ Place = InRow | Staged
 NOTHING_KEPT: Place = InRow()
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(Frozen):
     """What a run is begun with; whoever goes on with it goes on so. See `Run`."""
 
     scope: tuple[str, ...] | None = None
@@ -137,8 +131,7 @@ PAGE, BESIDE_VECTOR, IN_INDEXES = 4_060, 150, 120
 Measured with vectors of 64 and 384 numbers, 2026-11-26."""
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
+class Room(Frozen):
     """What is kept of replaced vectors: rows, and bytes of their vectors."""
 
     rows: int = 0
@@ -162,16 +155,14 @@ class Room:
         return Room(-self.rows, -self.bytes)
 
 
-@dataclass(frozen=True, slots=True)
-class KeptVector:
+class KeptVector(Frozen):
     """A vector that a target gave a text and that was kept when it was replaced; `proven`: it was seen to be right."""
 
     blob: bytes
     proven: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Frozen):
     """One run as recorded. Times are Unix milliseconds; `scope` None means all but substrate namespaces.
 
     `limits` is what was learned of the size of a request, by name; `counters` are those of all invocations.
@@ -234,8 +225,7 @@ ASKED_AT_END = ("ready", "switched", "done")
 """States of a run that had rows from all over it asked again: a census found nothing stale."""
 
 
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
+class Checkpoint(Frozen):
     """How far one pass has come in one namespace: the last id passed (None: none yet), and whether it saw the end.
 
     A `namespace` of None is the list of hot rows, of which `rows_done` counts the places.
@@ -251,8 +241,7 @@ Steps = Mapping[str | None, Checkpoint]
 """The cursors that a page moves, by namespace; that of the list of hot rows by None."""
 
 
-@dataclass(frozen=True, slots=True)
-class Breaker:
+class Breaker(Frozen):
     """Whether requests are held back: until when, and the wait that led there, in milliseconds."""
 
     open: bool = False
@@ -260,8 +249,7 @@ class Breaker:
     wait_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(Frozen):
     """How fast a run was in its last minutes, and to which target."""
 
     run_id: int
@@ -269,8 +257,7 @@ class Measured:
     rows_per_hour: int
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Frozen):
     """By what a target is recorded: the SHA-256 of `spec_json` (32 bytes), its space, its width in numbers.
 
     `settings` is how it is configured; empty: what is kept of that stays.
@@ -283,8 +270,7 @@ class Identity:
     settings: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class KeptTarget:
+class KeptTarget(Frozen):
     """A target that gave vectors of the file: its space and width, how it was configured, its witness if there is one.
 
     `settings` is empty where that was not kept.
@@ -314,8 +300,7 @@ class VectorWrite(NamedTuple):
     envelope: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Quarantined:
+class Quarantined(Frozen):
     """One row in quarantine. Times are Unix milliseconds."""
 
     id: str
@@ -332,8 +317,7 @@ class Quarantined:
 TAKE_IT_OFF = "Lift the pause: ai-memory reembed unpause"
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(Frozen):
     """Who paused the file, when, until when (None: until it is taken off) and why; times are Unix milliseconds."""
 
     at: int

@@ -7,10 +7,11 @@ import os
 import pwd
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
+
+from ai_memory.frozen import Frozen
 
 if TYPE_CHECKING:
     from ai_memory.errors import AiMemoryError
@@ -19,8 +20,7 @@ OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 ALL_OF_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Frozen):
     """What a file must be, to be read; `refusal` is the error that says what it is instead.
 
     `called` is what the file is to people, `most` the bytes of the longest that is read, `users` who may own it (None:

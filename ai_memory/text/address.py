@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from ai_memory.frozen import Frozen
 
 _FORM = re.compile(
     r"(?P<scheme>https?)://(?P<host>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(?P<port>[1-9][0-9]{0,4}))?"
@@ -20,8 +21,7 @@ _LAST_PORT = 65_535
 _PORTS = {"http": 80, "https": 443}
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(Frozen):
     """A scheme, a host (in small letters, IPv6 in brackets), a port (always a number), a path and Azure's version."""
 
     scheme: str

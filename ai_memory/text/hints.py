@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
 from shlex import quote
 from shutil import which
+
+from ai_memory.frozen import Frozen
 
 PROGRAM = "ai-memory"
 BACKFILL = f"{PROGRAM} backfill"
@@ -26,8 +27,7 @@ LOOKS = ("config show",)
 """Commands that only show what is to be corrected: they are not what goes on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hints:
+class Hints(Frozen):
     """How commands are named.
 
     `options` are the global options as given, `commands` the names that follow them, `program` what a shell finds

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from ai_memory.errors import DataRefused
+from ai_memory.frozen import Frozen
 from ai_memory.text import nesting
 from ai_memory.text.strict_json import MARKING
 
@@ -29,8 +29,7 @@ def may_begin(data: bytes | bytearray) -> bool:
     return BEGINNING.match(data) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Frozen):
     """One JSON value and where it stands; or, in a file of lines, the `fault` of a line that is none, as a clause."""
 
     where: str

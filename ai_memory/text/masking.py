@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from html import unescape
 from unicodedata import category, normalize
 
+from ai_memory.frozen import Frozen
 from ai_memory.text.invisible import MISREAD, is_invisible, read_again
 
 MASK = "***"
@@ -81,8 +82,7 @@ class Mask:
         return text
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
+class _Piece(Frozen):
     """The substantial parts of a key in one form: `least` characters of a skeleton each.
 
     Of an `encoded` one the whole word is masked: what stands beside it in base64 has bits of the key too.
@@ -130,8 +130,7 @@ class _Forms:
                     yield _whole_word(text, *span) if piece.encoded else span
 
 
-@dataclass(frozen=True, slots=True)
-class _Skeleton:
+class _Skeleton(Frozen):
     """Characters of a text and where each stood in it: from `begins` up to `ends`."""
 
     text: str

@@ -10,9 +10,9 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NoReturn
 
+from ai_memory.frozen import Frozen
 from ai_memory.text import nesting
 from ai_memory.text.cleaning import one_line
 
@@ -21,8 +21,7 @@ MAX_DIGITS = 1_000
 SHOWN = 40
 
 
-@dataclass(frozen=True, slots=True)
-class Flaw:
+class Flaw(Frozen):
     """Stands where a value would stand that JSON, or we, cannot keep; `why` is a clause without full stop."""
 
     why: str

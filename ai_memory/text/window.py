@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime, time, timedelta
+
+from ai_memory.frozen import Frozen
 
 WRITTEN = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)-([01]?\d|2[0-3]):([0-5]\d)", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Frozen):
     """From `opens` to `closes` each day, in the zone of this machine; over midnight where it closes earlier."""
 
     opens: time

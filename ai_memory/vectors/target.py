@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+from ai_memory.frozen import Frozen
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -49,8 +51,7 @@ class Target:
         return self.backend == LOCAL
 
 
-@dataclass(frozen=True, slots=True)
-class Fingerprint:
+class Fingerprint(Frozen):
     """A target as the file knows it; `witness` is None until the target's first probe.
 
     `stretch` is the number that its vectors are written under until rows from all over them agree.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -138,9 +138,8 @@ def test_a_preflight_that_is_answered_no_changes_nothing(work: Work) -> None:
     def refuse(_told: object) -> None:
         raise UsageError("Nothing was changed.")
 
-    object.__setattr__(job, "disclose", refuse)
     with pytest.raises(UsageError):
-        job.run()
+        replace(job, disclose=refuse).run()
 
     assert (states(work), work.embedder.meter.spent.requests) == ([], 0)
 

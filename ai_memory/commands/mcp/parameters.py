@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ai_memory.commands.arguments import point_in_time
 from ai_memory.errors import UsageError
+from ai_memory.frozen import Frozen
 from ai_memory.memory.text_codec import is_text
 from ai_memory.text.cleaning import one_line
 
@@ -17,8 +17,7 @@ Given = Mapping[str, Any]
 SHOWN = 40
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(Frozen):
     """One parameter, a text where its class says nothing else; `default` is what it is where it is not given."""
 
     name: str
@@ -52,7 +51,6 @@ class Parameter:
         return UsageError(f"{self.name} is {one_line(repr(value), most=SHOWN)}, not {wanted}.")
 
 
-@dataclass(frozen=True, slots=True)
 class Time(Parameter):
     """A time in Unix milliseconds, given as the text from which the command line reads it with `of`."""
 
@@ -67,7 +65,6 @@ class Time(Parameter):
             raise UsageError(f"{self.name}: {error}.") from error
 
 
-@dataclass(frozen=True, slots=True)
 class Whole(Parameter):
     """A whole number from `low` to `high`."""
 
@@ -86,7 +83,6 @@ class Whole(Parameter):
         return number
 
 
-@dataclass(frozen=True, slots=True)
 class Flag(Parameter):
     """True or false."""
 
@@ -101,7 +97,6 @@ class Flag(Parameter):
         return value
 
 
-@dataclass(frozen=True, slots=True)
 class Choice(Parameter):
     """One of some words."""
 
@@ -118,7 +113,6 @@ class Choice(Parameter):
         return value
 
 
-@dataclass(frozen=True, slots=True)
 class Texts(Parameter):
     """A list of texts, of those `among` only where there are such."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from anyio import AsyncFile
@@ -20,6 +19,7 @@ from ai_memory.commands.mcp.parameters import read, schema
 from ai_memory.commands.mcp.wire import request_id
 from ai_memory.commands.teller import Notes
 from ai_memory.errors import AiMemoryError
+from ai_memory.frozen import Frozen
 from ai_memory.memory.text_codec import is_text
 from ai_memory.show.console import cleaned, to_json
 from ai_memory.text.masking import Mask
@@ -43,8 +43,7 @@ INSTRUCTIONS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Answering:
+class Answering(Frozen):
     """What turns a call into an answer: the tools, what they work with, and how what they say is cleaned."""
 
     tools: Mapping[str, Tool]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING
 
 from ai_memory.errors import StorageFailed
+from ai_memory.frozen import Frozen
 from ai_memory.system.own_process import start_own
 from ai_memory.text.cleaning import MOST_WORDS, one_line
 
@@ -20,8 +20,7 @@ LINE = ("--quiet", "reembed", "--resume", "--or-start")
 """An unattended start: it goes on with the unfinished run, else begins one to a target that a person approved."""
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(Frozen):
     """A process that works by itself; what it says goes into a file without a name, which is gone with both."""
 
     process: subprocess.Popen[bytes]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ai_memory.commands.mcp.parameters import SHOWN
 from ai_memory.errors import UsageError
+from ai_memory.frozen import Frozen, field
 from ai_memory.text.cleaning import one_line
 
 if TYPE_CHECKING:
@@ -20,8 +20,7 @@ WHOLE = "content_length"
 """The key of how long a content is that was cut, in characters."""
 
 
-@dataclass(frozen=True, slots=True)
-class Effects:
+class Effects(Frozen):
     """What a call may do, as the protocol's annotations have it.
 
     `destroys`: something may be lost or replaced by it. `idempotent`: the same call once more changes nothing more.
@@ -37,8 +36,7 @@ class Effects:
 READS = Effects(reads_only=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Frozen):
     """What a tool answers: `held` is what memories hold, and is shown as it is; `told` is what we say beside it."""
 
     held: Values = field(default_factory=dict)
@@ -49,8 +47,7 @@ Run = Callable[["Desk", "Given", "Teller"], Result]
 """What a tool does; the teller hears what the answer is to note. It raises errors of ours."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tool:
+class Tool(Frozen):
     """A tool; `searches` says that it uses the open search, one call after the other."""
 
     name: str

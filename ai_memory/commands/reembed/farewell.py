@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ai_memory.clock import SystemClock
 from ai_memory.commands.altered import mention_daemon
 from ai_memory.commands.reembed.next_command import next_command
 from ai_memory.errors import AiMemoryError, OperatorNeeded, RunHeld, RunnerStuck, Stopped, StorageFailed, UsageError
+from ai_memory.frozen import Frozen
 from ai_memory.reembed.inspect.why import BUDGETS, why
 from ai_memory.reembed.options import cost_allowing
 from ai_memory.reembed.plan.decide import START_ONE
@@ -40,8 +41,7 @@ AFTER = {ASIDE: f"{PROGRAM} reembed quarantine", OPERATOR: STATUS}
 """What to look at next, by exit code, where the run itself has nothing to go on with."""
 
 
-@dataclass(frozen=True, slots=True)
-class Farewell:
+class Farewell(Frozen):
     """The end of one invocation with these arguments."""
 
     args: argparse.Namespace

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ai_memory.clock import SystemClock
@@ -24,6 +24,7 @@ from ai_memory.embed.assemble import (
     workplace,
 )
 from ai_memory.embed.terms import Terms
+from ai_memory.frozen import Frozen
 from ai_memory.reembed.plan.ask_target import ask_target
 from ai_memory.reembed.plan.dry_run import dry_run
 from ai_memory.reembed.plan.measured import measure
@@ -42,8 +43,7 @@ if TYPE_CHECKING:
     from ai_memory.vectors.target import Vectors
 
 
-@dataclass(frozen=True, slots=True)
-class Prober:
+class Prober(Frozen):
     """Who is asked before any run: `workers` with a local model are measured, an endpoint (None) is asked once."""
 
     embedder: ResilientEmbedder

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from ai_memory.actions.rehearse import Compared
 from ai_memory.actions.sample import Taken
 from ai_memory.commands.reembed.plan_lines import cut_line, refused_line, taken_line
+from ai_memory.frozen import Frozen, field
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.plan.estimate import Load
 from ai_memory.text.amounts import counted, money, span
@@ -27,8 +28,7 @@ NOTHING = "There is no row to embed."
 IN_TURN = ", one request after the other"
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Frozen):
     """By what the sample was searched: "titles", "queries" or "judged queries".
 
     `left_out` queries have no right answer in it, `outside` judgements are of other rows. MRR is by `titles` rows, 0
@@ -41,8 +41,7 @@ class Asked:
     outside: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Rehearsal:
+class Rehearsal(Frozen):
     """What was planned, what the sample took, and how it is found; `notes` say what could not be compared.
 
     `spent` are the tokens that the target charged in all, 0 where it does not say.

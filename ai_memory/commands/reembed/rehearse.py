@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ai_memory.actions.rehearse import Compared, Quality, Titled, compare_by_titles, compare_searches, untitled
@@ -21,6 +21,7 @@ from ai_memory.embed.outcomes import embedded_of
 from ai_memory.embed.port import RetryPolicy
 from ai_memory.embed.terms import Terms, Ties
 from ai_memory.errors import UsageError
+from ai_memory.frozen import Frozen
 from ai_memory.reembed.options import Options
 from ai_memory.reembed.plan.ask_target import ask_target
 from ai_memory.reembed.plan.dry_run import dry_run
@@ -38,8 +39,7 @@ if TYPE_CHECKING:
     from ai_memory.stores.memory_port import Library
 
 
-@dataclass(frozen=True, slots=True)
-class _Files:
+class _Files(Frozen):
     """Queries, those that somebody judged where `judged` says what is right; none where titles are to serve."""
 
     queries: tuple[QueryLine, ...] = ()

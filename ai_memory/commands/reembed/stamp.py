@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ai_memory.clock import SystemClock
@@ -12,6 +11,7 @@ from ai_memory.embed.assemble import assemble, configured_target, in_turn
 from ai_memory.embed.port import RetryPolicy
 from ai_memory.embed.terms import Terms
 from ai_memory.errors import EmbedderInitFailed, TransientFailure
+from ai_memory.frozen import Frozen
 from ai_memory.reembed.holding import holding
 from ai_memory.reembed.plan.stamping import Stamped, would_stamp
 from ai_memory.reembed.plan.targets import recorded_target
@@ -39,8 +39,7 @@ NOT_KEPT = " Nothing of what stood there is kept (--no-undo)."
 ALL = "all"
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Frozen):
     """What was asked for: the scope, what `--sample` gave ("all", a number, None: nothing), and `--retry-for`.
 
     What is replaced is kept if there is to be an `undo`.

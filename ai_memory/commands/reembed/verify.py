@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from shlex import quote
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from ai_memory.embed.assemble import assemble, configured_target
 from ai_memory.embed.probe import WAYS_OUT, probe, require_width
 from ai_memory.embed.terms import Ties
 from ai_memory.errors import OperatorNeeded, TargetChanged, UsageError
+from ai_memory.frozen import Frozen
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.holding import holding
 from ai_memory.reembed.inspect.bound import percent
@@ -56,8 +57,7 @@ OTHER_WEIGHTS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Looked:
+class _Looked(Frozen):
     """What was found of the rows in `scope` by the census and by a `sample` (None: no row was embedded again).
 
     `next` is the command that embeds what is stale, empty where the configuration is of another target. `in_doubt` rows

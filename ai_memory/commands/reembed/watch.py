@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ai_memory.clock import SystemClock
+from ai_memory.frozen import Frozen
 from ai_memory.text.times import instant
 
 if TYPE_CHECKING:
@@ -18,8 +18,7 @@ CLEARED = "\x1b[H\x1b[J"
 """What a terminal takes for: go to the upper left corner and erase all from there (ECMA-48: CUP, ED)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(Frozen):
     """A status that was shown: its verdict (0 healthy, 1 somebody is needed, 75 waiting), and whether nobody works."""
 
     verdict: int

@@ -18,7 +18,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from threading import Condition, get_ident
 from typing import TYPE_CHECKING
 
@@ -27,6 +26,7 @@ from ai_memory.embed.flow.rate import RateLimiter
 from ai_memory.embed.flow.request_size import RequestSize, estimated_tokens
 from ai_memory.embed.flow.wrapper import Wrapper
 from ai_memory.errors import RateLimited, TransientFailure
+from ai_memory.frozen import Frozen
 from ai_memory.text.amounts import span
 
 if TYPE_CHECKING:
@@ -39,8 +39,7 @@ TICK = 0.1
 LIMIT_SPENT = "The endpoint's answers say that its limit is used up."
 
 
-@dataclass(frozen=True, slots=True)
-class _InFlight:
+class _InFlight(Frozen):
     """The requests that were sent and not answered yet, and the tokens in them."""
 
     requests: int = 0

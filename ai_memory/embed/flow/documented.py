@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from ai_memory.frozen import Frozen
 from ai_memory.text import address
 
 
-@dataclass(frozen=True, slots=True)
-class DocumentedLimits:
+class DocumentedLimits(Frozen):
     """What one request may carry: inputs, tokens in all, bytes of texts (0: not known)."""
 
     inputs: int = 2_048

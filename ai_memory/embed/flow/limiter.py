@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from typing import Protocol
+
+from ai_memory.frozen import Frozen
 
 
 class Limiter(Protocol):
@@ -38,8 +39,7 @@ class Limiter(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class Unlimited:
+class Unlimited(Frozen):
     """Lets every request pass at once."""
 
     most: int
@@ -69,8 +69,7 @@ REQUESTS = "requests"
 TOKENS = "tokens"
 
 
-@dataclass(frozen=True, slots=True)
-class Remaining:
+class Remaining(Frozen):
     """What is left of a limit: so many of `kind` until it is renewed in `seconds`; `limit` is all of it, 0 unknown."""
 
     kind: str

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ai_memory.embed.flow.limiter import REQUESTS, Remaining
+from ai_memory.frozen import Frozen
 
 # Chosen 2026-11-23: a rate that nobody tells is used to 0.994, and 1.27 % of the answers are 429, by
 # `scripts/bench-endpoint --only "rate unsaid"`; tests/embed/flow/test_concurrency.py finds four such rates.
@@ -100,8 +101,7 @@ class _LearnedRate:
         self._began, self._accepted = began, 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Pause:
+class _Pause(Frozen):
     """Until when nothing is sent, and how much of that the endpoint itself asked for."""
 
     until: float = 0.0
@@ -114,8 +114,7 @@ class _Pause:
         return _Pause(self.asked_until, self.asked_until)
 
 
-@dataclass(frozen=True, slots=True)
-class _Refusal:
+class _Refusal(Frozen):
     """The last refusal: when it came, how many came right before it, and whether headers had foretold it."""
 
     at: float = -math.inf

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from threading import Event, Thread
 from typing import TYPE_CHECKING, TypeVar
 
 from ai_memory.embed.flow.wrapper import Wrapper
 from ai_memory.errors import AiMemoryError, EmbedError, TransientFailure
+from ai_memory.frozen import Frozen
 
 if TYPE_CHECKING:
     from ai_memory.embed.port import ResilientEmbedder, RetryPolicy
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class TimeLimit:
+class TimeLimit(Frozen):
     """How long somebody waits for `whom`: `seconds`, until `ends` on the monotonic clock; then `stop` is set."""
 
     whom: str

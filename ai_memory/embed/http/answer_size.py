@@ -6,9 +6,8 @@ never parsed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ai_memory.errors import AnswerViolation
+from ai_memory.frozen import Frozen
 from ai_memory.vectors.target import MAX_DIM
 
 LARGEST = 4 << 20
@@ -24,8 +23,7 @@ _TABLES_A_TEXT = 2
 _TABLES_AROUND = 16
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerSize:
+class AnswerSize(Frozen):
     """The size of an answer to `texts` texts whose vectors are `width` wide (0: not known)."""
 
     texts: int

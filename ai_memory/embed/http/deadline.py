@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
 from typing import TYPE_CHECKING
+
+from ai_memory.frozen import Frozen
 
 if TYPE_CHECKING:
     from ai_memory.embed.awaited import Awaited
@@ -20,8 +21,7 @@ HEAD_BYTES = 256 * 1024
 """What may come before the body: status, headers, and all answers that only announce the final one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Deadlines:
+class Deadlines(Frozen):
     """How long one request may take, in seconds: to connect, between two reads, and altogether.
 
     `first` stands for `read` until an endpoint has answered, and again after it was late: it may be loading its model,

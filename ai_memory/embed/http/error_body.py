@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 
+from ai_memory.frozen import Frozen
 from ai_memory.text import nesting
 
 _MOST = 1 << 12
@@ -56,8 +56,7 @@ _STATUS_NAMES = {
 """Statuses by their names (RFC 9110 15; gRPC's for 403), as plain words."""
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorBody:
+class ErrorBody(Frozen):
     """Codes in lower case, the message, the wait named in seconds (0: none) and the text of the body."""
 
     codes: frozenset[str]

@@ -6,9 +6,9 @@ Source: Ollama, docs/api.md, "Generate Embeddings".
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from ai_memory.embed.http.wire import Reply, as_vectors, count_of, require_rows
+from ai_memory.frozen import Frozen
 from ai_memory.vectors import space
 
 _TAGS = {space.MINILM: "all-minilm", space.NOMIC: "nomic-embed-text"}
@@ -19,8 +19,7 @@ def tag(model: str) -> str:
     return model if ":" in model else _TAGS.get(space.model_id(model), model)
 
 
-@dataclass(frozen=True, slots=True)
-class OllamaDialect:
+class OllamaDialect(Frozen):
     """Requests for `model`, a name of Ollama's; `dimensions` is sent unless it is 0."""
 
     model: str

@@ -8,21 +8,20 @@ from __future__ import annotations
 import re
 from binascii import a2b_base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from operator import itemgetter
 
 import numpy as np
 
 from ai_memory.embed.http.wire import Reply, as_vectors, count_of, require_rows
 from ai_memory.errors import AnswerViolation, ForeignAnswer
+from ai_memory.frozen import Frozen
 from ai_memory.text.amounts import counted
 
 _VERSION = re.compile(r"/v[0-9]|/deployments/")
 _LONGEST_INDEX = 9
 
 
-@dataclass(frozen=True, slots=True)
-class OpenAiDialect:
+class OpenAiDialect(Frozen):
     """Requests for `model`; `dimensions` is sent unless it is 0."""
 
     model: str

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from ai_memory.frozen import Frozen
 
 if TYPE_CHECKING:
     from ai_memory.errors import EmbedError
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Frozen):
     """One row of the table; the first that fits decides.
 
     `codes` are compared with the error's code, type, status and reason; `words`, patterns of lower-case words with one

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from ai_memory.errors import AnswerViolation, ForeignAnswer, OneVector
+from ai_memory.frozen import Frozen
 from ai_memory.text.amounts import counted
 
 if TYPE_CHECKING:
@@ -19,8 +19,7 @@ MOST_TOKENS = 10**9
 """No answer to one request costs more; such a count is not believed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Frozen):
     """Vectors in the order of the texts sent, and the tokens the server counted (0: it told none)."""
 
     vectors: Vectors

@@ -8,12 +8,13 @@ texts, else those that PyTorch computes. What disagrees is not used, and said.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence, Sized
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from ai_memory.errors import EmbedderInitFailed, RowsRefused
+from ai_memory.frozen import Frozen
 from ai_memory.vectors.checks import cosines
 from ai_memory.vectors.witness import WITNESS_TEXTS
 
@@ -41,8 +42,7 @@ class Remembered(Protocol):
         """Keep that it agreed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(Frozen):
     """An engine that is installed, by the name that a user gives it."""
 
     name: str
@@ -54,8 +54,7 @@ class Candidate:
         return self.name == REFERENCE
 
 
-@dataclass(frozen=True, slots=True)
-class Knowledge:
+class Knowledge(Frozen):
     """What an engine can be compared with.
 
     `witness` returns the vectors that the witness texts have in the target, None where no database has them.

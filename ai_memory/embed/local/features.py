@@ -8,11 +8,12 @@ tensors number by number, filling included, at 0.4 ms a text (two cores, 2026-11
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from ai_memory.frozen import Frozen
 
 Features = dict[str, Any]
 """What sentence-transformers makes of texts, by name: of each text its numbers, or an array padded to the longest."""
@@ -24,8 +25,7 @@ _LETTERS_A_TOKEN = 4
 """A guess, for models whose texts are not taken apart: it only says which of them are of about one length."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReadText:
+class ReadText(Frozen):
     """A text as a model of PyTorch reads it, with its number of `tokens`.
 
     `rows` has its numbers by name, without padding, and `beside` what is said of the whole batch. Where the model reads

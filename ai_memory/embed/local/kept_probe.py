@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from pathlib import Path
 
 from ai_memory.embed.local.precision_probe import Probed
 from ai_memory.embed.local.user_cache import cached, keep, kept
+from ai_memory.frozen import Frozen
 
 
-@dataclass(frozen=True, slots=True)
-class KeptProbe:
+class KeptProbe(Frozen):
     """The place of what was measured with the model in `folder`, on the rows of a file `of`, by `engines`.
 
     `engines` are the precision and the libraries, each with its release.

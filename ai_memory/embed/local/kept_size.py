@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from ai_memory.embed.local.user_cache import cached, keep, kept
+from ai_memory.frozen import Frozen
 
 
-@dataclass(frozen=True, slots=True)
-class CachedSize:
+class CachedSize(Frozen):
     """The place where it is kept for the model in `folder`, computed by `engine` on so many `threads` of a `device`."""
 
     folder: Path

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ai_memory.errors import EmbedderInitFailed
+from ai_memory.frozen import Frozen
 from ai_memory.system import trusted_file
 from ai_memory.system.trusted_file import Rule
 from ai_memory.text import nesting
@@ -20,8 +20,7 @@ LONGEST_JSON = 16_000_000
 MOST_MODULES = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Module:
+class Module(Frozen):
     """One step of a model: the class that computes it, and the folder of its files."""
 
     type: str

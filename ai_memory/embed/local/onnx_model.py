@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 
 from ai_memory.embed.port import ModelFacts
+from ai_memory.frozen import Frozen
 
 OTHER_ENGINE = 'Set [embeddings].engine = "torch", which reads more kinds of models.'
 
 
-@dataclass(frozen=True, slots=True)
-class OnnxModel:
+class OnnxModel(Frozen):
     """A model as its files describe it.
 
     `graph` is the ONNX file, `folder` the whole model's, `transformer` that of the tokenizer. `width` is that of a

@@ -10,13 +10,13 @@ and some formats scale numbers by all that stands in a pass.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from ai_memory.frozen import Frozen
 from ai_memory.vectors.checks import SAME_COSINE, cosines
 from ai_memory.vectors.witness import WITNESS_TEXTS
 
@@ -35,8 +35,7 @@ _TURN = 50
 """Texts that one computes before it is the other's turn: what else the machine does then meets both."""
 
 
-@dataclass(frozen=True, slots=True)
-class Probed:
+class Probed(Frozen):
     """What was measured of `rows` texts in a precision, against float32.
 
     `speed` is tokens/s by tokens/s, `overlap` the part of the first ten that are the same, `cosine` the least one of a

@@ -5,14 +5,13 @@ What is remembered holds for these very files, this release of the library and t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from ai_memory.embed.local.user_cache import cached, keep
+from ai_memory.frozen import Frozen
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
+class Proof(Frozen):
     """The place where it is kept that `engine`, a library with its release, computes the model in `folder` rightly."""
 
     folder: Path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ import numpy.typing as npt
 from ai_memory.embed.local.model_files import AGAIN, is_file, reason_of, table
 from ai_memory.embed.local.onnx_model import OTHER_ENGINE
 from ai_memory.errors import EmbedderInitFailed, RowsRefused
+from ai_memory.frozen import Frozen
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -28,8 +28,7 @@ _SAID_TWICE = {
 """What tokenizer_config.json says again of the normaliser in tokenizer.json: PyTorch's library goes by the first."""
 
 
-@dataclass(frozen=True, slots=True)
-class TokenText:
+class TokenText(Frozen):
     """A text as the model reads it: int64, one number a token."""
 
     ids: Numbers
@@ -40,8 +39,7 @@ class TokenText:
         return len(self.ids)
 
 
-@dataclass(frozen=True, slots=True)
-class TokenBatch:
+class TokenBatch(Frozen):
     """The texts of one forward pass, padded to the longest: int64, shape (texts, tokens); `mask` is 1 where text is."""
 
     ids: Numbers

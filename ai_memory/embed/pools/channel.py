@@ -8,13 +8,13 @@ from __future__ import annotations
 import pickle
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 
 from ai_memory.embed.usage import Usage
+from ai_memory.frozen import Frozen, field
 
 if TYPE_CHECKING:
     import socket
@@ -29,16 +29,14 @@ LOADING = 0
 Tell = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Begin:
+class Begin(Frozen):
     """The first message: what makes the embedder, and how many questions it is asked at once."""
 
     make: Callable[[Tell], Embedder]
     at_once: int
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(Frozen):
     """Embed some texts: documents, or with `query` one search query."""
 
     number: int
@@ -46,8 +44,7 @@ class Ask:
     query: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Computed:
+class Computed(Frozen):
     """The vectors of some texts: float32, `width` numbers each, and what they cost."""
 
     number: int
@@ -60,8 +57,7 @@ class Computed:
         return np.frombuffer(self.vectors, dtype=np.float32).reshape(-1, self.width)
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(Frozen):
     """The model is loaded: its target as it is now known, and the vectors of the witness texts."""
 
     target: Target
@@ -69,8 +65,7 @@ class Loaded:
     number: int = LOADING
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(Frozen):
     """A question, or the loading, ended with an error; `bug` is the traceback of what is none of ours."""
 
     number: int
@@ -79,8 +74,7 @@ class Failed:
     usage: Usage = field(default_factory=Usage)
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Frozen):
     """What a person should know."""
 
     text: str

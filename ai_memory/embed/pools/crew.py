@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from ai_memory.frozen import Frozen, field
 
 if TYPE_CHECKING:
     from ai_memory.embed.pools.channel import Begin
@@ -17,8 +18,7 @@ MOST_CALLS = 4_096
 """Calls that run at once at most, each waited for by a thread, of workers that come to more and more room."""
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
+class Words(Frozen):
     """What a worker is called, and what to do where one may have been short of memory."""
 
     one: str
@@ -26,8 +26,7 @@ class Words:
     short_of_memory: str
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
+class Model(Frozen):
     """What each worker loads, as `begin` says then, and how many texts and calls it takes at once.
 
     `on_record` returns the witness vectors that the database knows of it, None where it knows none.
@@ -39,8 +38,7 @@ class Model:
     on_record: Callable[[], Vectors | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Crew:
+class Crew(Frozen):
     """So many workers, each made by `start`, of a model that takes `max_batch` texts in a call.
 
     By `pace` a call that is late is given to another worker, too (None: it is waited for). A worker of other weights

@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import inf
 from threading import Condition, Lock
+
+from ai_memory.frozen import Frozen
 
 TWICE = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Frozen):
     """So many places of one worker that a call holds."""
 
     worker: int

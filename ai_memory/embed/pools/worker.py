@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
-from dataclasses import dataclass
 from threading import Lock
 from typing import Protocol
 
 from ai_memory.embed.pools.channel import LOADING, Answer, Computed, Failed, Loaded
+from ai_memory.frozen import Frozen
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Frozen):
     """The worker ended before it answered; `how` is for people.
 
     `sent` says that it may have had the question, `blames` that the question may be what ended it. One that had

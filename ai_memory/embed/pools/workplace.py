@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ai_memory.embed.port import LOCAL_RAY
+from ai_memory.frozen import Frozen
 
 if TYPE_CHECKING:
     from ai_memory.embed.awaited import Awaited
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from ai_memory.embed.port import Where
 
 
-@dataclass(frozen=True, slots=True)
-class Workplace:
+class Workplace(Frozen):
     """So many workers, each on so many `threads` of the `cores` that there are; `ray` is the address of their Ray."""
 
     many: int

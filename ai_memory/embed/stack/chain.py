@@ -14,7 +14,6 @@ A batch passes it from the outside in:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ai_memory.embed.flow.concurrency import ConcurrencyLimiter
@@ -24,6 +23,7 @@ from ai_memory.embed.flow.retry import RetryingEmbedder
 from ai_memory.embed.flow.splitting import SplittingEmbedder
 from ai_memory.embed.flow.token_budget import BudgetedEmbedder, TokenBudget
 from ai_memory.embed.http.packing import PackingEmbedder
+from ai_memory.frozen import Frozen
 
 if TYPE_CHECKING:
     from ai_memory.embed.flow.documented import DocumentedLimits
@@ -34,8 +34,7 @@ if TYPE_CHECKING:
     from ai_memory.vectors.target import Target
 
 
-@dataclass(frozen=True, slots=True)
-class Core:
+class Core(Frozen):
     """What the chain is put around, and what it must know of it.
 
     `target` is what is known of the model before it is asked. `make` returns the embedder, one attempt per call; its

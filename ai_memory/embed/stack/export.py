@@ -7,7 +7,6 @@ import importlib.util
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from ai_memory.embed.local.onnx_files import PLACE, described, has_graph
 from ai_memory.embed.local.proofs import Proof
 from ai_memory.embed.local.same_texts import same_texts
 from ai_memory.errors import WRITE_FAULTS, EmbedderInitFailed, NotFound, StorageFailed, UsageError
+from ai_memory.frozen import Frozen
 from ai_memory.memory.text_codec import printable
 from ai_memory.text.hints import MAKE_ROOM
 from ai_memory.vectors.checks import cosines
@@ -35,8 +35,7 @@ INSTALL = 'Type: pip install "onnx>=1.20.0" "onnxscript>=0.7.0"'
 _BATCH = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Exported:
+class Exported(Frozen):
     """An ONNX file that was made; `cosines` has the least one of all texts with PyTorch's vectors, by engine."""
 
     file: Path

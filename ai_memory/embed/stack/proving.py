@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from ai_memory.config.file import Sourced
 from ai_memory.embed.local.kept_probe import KeptProbe
 from ai_memory.embed.local.precision_probe import FIRST, ROWS, probe_precision
+from ai_memory.frozen import Frozen
 from ai_memory.vectors.target import FLOAT32
 
 if TYPE_CHECKING:
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
 _PACKAGES = ("onnxruntime", "openvino", "torch")
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Frozen):
     """What was measured, in words, and what speaks against the precision; empty where nothing does."""
 
     measured: str

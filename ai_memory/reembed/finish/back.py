@@ -6,10 +6,11 @@ are served from one commit on, wherever they stand, and a rollback puts them bac
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import OperatorNeeded
+from ai_memory.frozen import Frozen
 from ai_memory.reembed.finish.exchanged import exchange_back
 from ai_memory.reembed.finish.moving import PAGE_ROWS
 from ai_memory.reembed.finish.rollback import Rollback
@@ -27,8 +28,7 @@ if TYPE_CHECKING:
 ROLL_BACK = "To undo a run that replaced vectors in place: ai-memory reembed rollback"
 
 
-@dataclass(frozen=True, slots=True)
-class WentBack:
+class WentBack(Frozen):
     """The result where nothing had been moved: the fields are the keys of its JSON line."""
 
     run_id: int
@@ -47,8 +47,7 @@ class WentBack:
         return asdict(self)
 
 
-@dataclass(frozen=True, slots=True)
-class Back:
+class Back(Frozen):
     """One invocation on one database; without `wait` nothing is put back into the memories yet."""
 
     database: Database

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import AiMemoryError
+from ai_memory.frozen import Frozen
 from ai_memory.reembed.events import RunBegan, RunEnded
 from ai_memory.reembed.heartbeat import PausedOnly
 from ai_memory.reembed.options import Options
@@ -30,8 +30,7 @@ PAGE_ROWS = 1_000
 """Rows moved in one transaction: about 50 ms, which is how long a writer waits at most (2026-11-26, two cores)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Moving:
+class Moving(Frozen):
     """The work of one invocation on a run, in pages of `batch` rows."""
 
     store: Store

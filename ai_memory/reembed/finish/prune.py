@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import Stopped
+from ai_memory.frozen import Frozen
 from ai_memory.reembed.finish.undoable import name_runs
 from ai_memory.reembed.holding import holding
 from ai_memory.stores.holder import Task
@@ -22,8 +23,7 @@ PAGE_ROWS = 1_000
 """Rows dropped in one transaction: about 20 ms, which is how long a writer waits at most (2026-11-26, two cores)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pruned:
+class Pruned(Frozen):
     """What was dropped, and what stays; the fields are the keys of its JSON line.
 
     `freed_bytes` are free in the database now and were not before, `given_back_bytes` are those that the file system
@@ -56,8 +56,7 @@ class Pruned:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class Prune:
+class Prune(Frozen):
     """One invocation on one database; `disclose` is told what is going to be dropped, and refuses by raising."""
 
     database: Database

@@ -6,12 +6,12 @@ its fence that it is still its own, heeds a stop and a pause, and whoever takes 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ai_memory import __version__
 from ai_memory.errors import OperatorNeeded
+from ai_memory.frozen import Frozen
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.finish.kept_walk import NOWHERE, KeptWalk
 from ai_memory.reembed.finish.moving import PAGE_ROWS, Moving
@@ -37,8 +37,7 @@ if TYPE_CHECKING:
     from ai_memory.stores.values import Run, Span
 
 
-@dataclass(frozen=True, slots=True)
-class Rollback:
+class Rollback(Frozen):
     """One invocation on one database; `disclose` is told what is going to be undone, and refuses by raising.
 
     With a `run_id` that run and all after it are undone.

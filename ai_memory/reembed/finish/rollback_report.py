@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from ai_memory.frozen import Frozen
 from ai_memory.text.amounts import counted
 from ai_memory.text.hints import GO_ON, REEMBED
 
@@ -20,8 +21,7 @@ LEFT = (
 OTHERS = "row has a vector of {}.", "rows have vectors of {}."
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Frozen):
     """What one invocation did: its committer (None: nothing was to do), rows left with the target's vectors, time."""
 
     committer: Committer | None = None
@@ -29,8 +29,7 @@ class Told:
     duration_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class RollbackReport:
+class RollbackReport(Frozen):
     """The result of one invocation; the fields are the keys of its JSON line.
 
     `undoes` are the first and the last run that are undone. Of this invocation: rows `put_back`, and those

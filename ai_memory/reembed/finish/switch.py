@@ -6,9 +6,9 @@ by an ordinary pass. What is edited between that and the switch is found by its 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from ai_memory.frozen import Frozen
 from ai_memory.reembed.finish.moving import PAGE_ROWS, Moving
 from ai_memory.reembed.finish.promote import promote
 from ai_memory.reembed.finish.switch_report import Switched, report
@@ -35,8 +35,7 @@ class LastPass(Protocol):
         """Embed it and report."""
 
 
-@dataclass(frozen=True, slots=True)
-class Switch:
+class Switch(Frozen):
     """One invocation on one database.
 
     `last_pass` makes the job that embeds what changed since the run was ready; it is asked for only where something

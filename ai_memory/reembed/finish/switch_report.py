@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from ai_memory.frozen import Frozen
 from ai_memory.text.amounts import counted
 from ai_memory.text.hints import GO_ON, QUARANTINE, REEMBED, SWITCH_BACK
 
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
 IN_COLUMNS = "in columns beside the memories' own, which change places with these once all are moved"
 
 
-@dataclass(frozen=True, slots=True)
-class Switched:
+class Switched(Frozen):
     """The result of one invocation; the fields are the keys of its JSON line.
 
     `switched`: it was this invocation that switched. `moved` vectors stand in their memories by now, `remaining` are

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import NotFinished, OperatorNeeded, UsageError
+from ai_memory.frozen import Frozen
 from ai_memory.stores.values import Room, Run, Span
 from ai_memory.text.hints import GO_ON, REEMBED, SWITCH_BACK
 
@@ -20,8 +20,7 @@ ROLLBACK = f"{REEMBED} rollback"
 RESTORE = f"Restore a backup: ai-memory restore FILE; or configure the embedder of before run {{}}, then: {REEMBED}"
 
 
-@dataclass(frozen=True, slots=True)
-class Undoable:
+class Undoable(Frozen):
     """The runs that a rollback undoes, with the `first` and the `last` of them, and what is kept of all.
 
     `rollback` is the unfinished one to go on with (None: it is begun). `done`: they are undone already.

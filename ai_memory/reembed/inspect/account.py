@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from ai_memory.frozen import Frozen
 
 if TYPE_CHECKING:
     from ai_memory.reembed.inspect.neighbours import Neighbours
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
     from ai_memory.reembed.inspect.status import Status
 
 
-@dataclass(frozen=True, slots=True)
-class Lengths:
+class Lengths(Frozen):
     """How long the texts of live rows are, in tokens: `by_power[n]` rows have from 2 ** (n - 1) to 2 ** n - 1 of them.
 
     Of more than `limit` tokens (0: not known) the model reads the first ones; `lost` tokens of `truncated` rows are
@@ -30,8 +30,7 @@ class Lengths:
     exact: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(Frozen):
     """One run. `neighbours` is None, and `why_no_neighbours` says why, where before and after cannot be compared.
 
     `path` is the database, for people. `lengths` is None where no row has a text.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import EmbedderInitFailed
+from ai_memory.frozen import Frozen
 from ai_memory.reembed.breaker import believed_until
 from ai_memory.reembed.heartbeat import PAUSED
 from ai_memory.reembed.holding import STUCK_MS, last_sign
@@ -62,8 +62,7 @@ ENDED = frozenset({Condition.DONE, Condition.UNSERVED})
 """Ended without a person's word: the next start to the same target meets the same again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(Frozen):
     """Who works on a run: the state of the lock, and the live process that holds it (None: none, or not known)."""
 
     lock: LockState

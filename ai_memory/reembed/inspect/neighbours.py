@@ -6,11 +6,12 @@ otherwise than before, not that it answers worse. What says that is `ai-memory e
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+
+from ai_memory.frozen import Frozen
 
 if TYPE_CHECKING:
     from ai_memory.vectors.target import Vectors
@@ -21,8 +22,7 @@ LEAST = 3 * DEPTH
 """Rows below which chance alone has too many neighbours in common."""
 
 
-@dataclass(frozen=True, slots=True)
-class Neighbours:
+class Neighbours(Frozen):
     """Of `rows` rows `shared[n]` have n of their DEPTH nearest in common, each among these rows."""
 
     rows: int

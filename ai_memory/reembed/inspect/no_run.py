@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ai_memory.frozen import Frozen
 from ai_memory.reembed.inspect.condition import verdict_without_run
 from ai_memory.reembed.plan.outlook import Outlook, outlook
 from ai_memory.reembed.unfinished_copy import finishing
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from ai_memory.stores.values import Pause
 
 
-@dataclass(frozen=True, slots=True)
-class NoRun:
+class NoRun(Frozen):
     """What the first start would meet; `verdict` is that of `status --check`, `next` the command to type, if any."""
 
     wanted: Wanted

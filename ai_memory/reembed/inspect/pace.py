@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
+from ai_memory.frozen import Frozen
 from ai_memory.stores.course import CLOSED, ENDED, OPENED, TAKEN, TAKEN_OVER
 from ai_memory.text.amounts import DAY
 
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from ai_memory.stores.values import Run
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
+class Stretch(Frozen):
     """From one instant to another, in Unix milliseconds."""
 
     began: int
@@ -30,8 +29,7 @@ class Stretch:
         return self.ended - self.began
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(Frozen):
     """One start of a run: when it worked, the rows that it wrote (None: not noted), and how it ended.
 
     `exit_code` is None where it never said so: it was killed, or is at work (`at_work`) still.
@@ -44,8 +42,7 @@ class Start:
     at_work: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
+class Pace(Frozen):
     """The starts of a run, when the endpoint was away, and how many rows were written when: (Unix milliseconds, rows).
 
     `points` belong to `starts` by their times. Without points nothing tells the rate.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from ai_memory.frozen import Frozen
 from ai_memory.memory.freshness import Freshness, classify
 from ai_memory.reembed.recorded import recorded_run
 from ai_memory.reembed.scope import in_scope
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
 MOST_TITLE = 60
 
 
-@dataclass(frozen=True, slots=True)
-class QuarantinedRow:
+class QuarantinedRow(Frozen):
     """One row whose quarantine is in force; `title` is None where it is not valid text."""
 
     entry: Quarantined

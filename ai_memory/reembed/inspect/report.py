@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from ai_memory.frozen import Frozen
 from ai_memory.reembed.inspect.bound import bound_in_words, differ_at_most
 from ai_memory.reembed.options import cost
 from ai_memory.reembed.scope import Scope, name_scope
@@ -45,8 +46,7 @@ SINCE = (
 TO_SERVE = f"To serve the new vectors: {SWITCH}"
 
 
-@dataclass(frozen=True, slots=True)
-class Expense:
+class Expense(Frozen):
     """What an invocation cost, at the `price` of a million tokens; `failure` is what the last request came to.
 
     `computing` is how a model on this machine computed (None: none did).
@@ -59,8 +59,7 @@ class Expense:
     computing: Computing | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RunReport:
+class RunReport(Frozen):
     """The result of one invocation; the fields are the keys of its JSON line (there an instant is RFC 3339).
 
     Counts are of this invocation. `identical` of the re-embedded rows got the vector of an identical text,
@@ -167,8 +166,7 @@ class RunReport:
         return f"{fresh} fresh, {remaining}, {self.quarantined:,} in quarantine"
 
 
-@dataclass(frozen=True, slots=True)
-class _Rows:
+class _Rows(Frozen):
     """The rows of a report; None: nobody has counted them."""
 
     total: int | None = None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from ai_memory.frozen import Frozen
 from ai_memory.reembed.inspect.bound import differ_at_most
 from ai_memory.reembed.inspect.condition import GIVEN_UP, Condition, Work, verdict
 from ai_memory.reembed.inspect.run_values import run_values
@@ -30,8 +31,7 @@ def next_words(run: Run | None = None, pause: Pause | None = None, copy: str = "
     return steps_on(run, pause, REEMBED, copy=copy)[0].removeprefix(f"{PROGRAM} ")
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(Frozen):
     """One run with everything that `status` shows, as of `now_ms` (Unix milliseconds).
 
     `condition` is what it is in, `work` who works on it. `replaced` is what stood in the file when it began.

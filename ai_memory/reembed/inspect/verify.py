@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ai_memory.embed.outcomes import Embedded
+from ai_memory.frozen import Frozen
 from ai_memory.memory.freshness import ATTESTED, Document, examine, is_recorded
 from ai_memory.reembed.inspect.bound import bound, differ_at_most
 from ai_memory.reembed.scope import Scope, in_scope
@@ -35,8 +35,7 @@ ONE_BY_ONE = 300
 """Rows asked for by themselves at most: that so many agree means that at most 1 % of all differ (95 %)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(Frozen):
     """Rows embedded again: how many, which differ, and the lowest cosine met (1.0 where none was compared).
 
     `one_by_one` of them were asked for by themselves whatever they are. `sharing` of them got the very vector of too

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ai_memory.frozen import Frozen
 from ai_memory.memory.freshness import Document
 from ai_memory.reembed.plan.distinct import Distinct
 from ai_memory.reembed.plan.estimate import Load
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from ai_memory.vectors.target import Fingerprint
 
 
-@dataclass(frozen=True, slots=True)
-class AtHand:
+class AtHand(Frozen):
     """So many `rows` take the vector that was kept of them; nobody has seen by now that `unproven` ones are right.
 
     `tokens` have the texts of the unproven ones.

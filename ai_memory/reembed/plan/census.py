@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from ai_memory.frozen import Frozen
 from ai_memory.memory.freshness import (
     ATTESTED,
     Document,
@@ -37,16 +38,14 @@ AT_ONCE = 128
 """How many vectors are looked at together."""
 
 
-@dataclass(frozen=True, slots=True)
-class Means:
+class Means(Frozen):
     """How a run works on what it finds: rows stamped as `stamp` are attested, rows in quarantine tried again."""
 
     stamp: Target | None = None
     retry_quarantined: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Listener:
+class Listener(Frozen):
     """Who hears of rows while they are counted; None: nobody.
 
     `stale` hears of every row that a run would try to embed, `live` of every row that counts, `block` again and again.

@@ -5,11 +5,11 @@ A pure function of what was asked and what stands in the file, so that tests can
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import OperatorNeeded, TargetChanged, UsageError
+from ai_memory.frozen import Frozen
 from ai_memory.reembed.scope import Scope, name_scope
 from ai_memory.stores.values import NAMESPACE
 from ai_memory.text.amounts import counted
@@ -53,8 +53,7 @@ class Action(Enum):
     ASK = "ask"
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
+class Situation(Frozen):
     """What a start finds.
 
     `run` is the unfinished run (None: none), `differences` the phrases in which its target differs from the

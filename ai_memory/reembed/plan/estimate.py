@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import TYPE_CHECKING
 
+from ai_memory.frozen import Frozen
 from ai_memory.memory.freshness import Document, Unfit
 from ai_memory.reembed.plan.sample import Sample
 from ai_memory.vectors.witness import WITNESS_TEXTS
@@ -61,16 +62,14 @@ class Load:
         return self.count_tokens(document.text) if self.count_tokens else document.size // USUAL_BYTES_A_TOKEN + 1
 
 
-@dataclass(frozen=True, slots=True)
-class Probed:
+class Probed(Frozen):
     """What the probe found: the width of the target's vectors, and how long its request took."""
 
     dim: int
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(Frozen):
     """A time in seconds, and the words for what it goes by."""
 
     seconds: float

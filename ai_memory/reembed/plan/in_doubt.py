@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING
 
+from ai_memory.frozen import Frozen
 from ai_memory.memory.freshness import Document, examine
 from ai_memory.reembed.doubt import MOST, most_asked
 from ai_memory.reembed.plan.at_hand import AtHand
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 NOTHING_AT_HAND = AtHand()
 
 
-@dataclass(frozen=True, slots=True)
-class InDoubt:
+class InDoubt(Frozen):
     """So many `rows`, of which some are `asked` for again; to find out about them so many `texts` are sent at most.
 
     They have about so many `tokens`.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import DataRefused
+from ai_memory.frozen import Frozen
 from ai_memory.reembed.plan.census import take_census
 
 if TYPE_CHECKING:
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from ai_memory.vectors.target import Fingerprint
 
 
-@dataclass(frozen=True, slots=True)
-class Outlook:
+class Outlook(Frozen):
     """When the configured target was approved (None: it is not), and whether no row was found stale for it.
 
     Times are Unix milliseconds. `stale`: after a run that is done rows are known to be stale.

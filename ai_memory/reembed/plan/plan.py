@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ai_memory.frozen import Frozen
 from ai_memory.reembed.plan.approval import unapproved
 from ai_memory.reembed.plan.at_hand import AtHand, Sorting
 from ai_memory.reembed.plan.census import Census, Listener, Means, count_rows
@@ -30,8 +31,7 @@ Found = tuple["Census", AtHand]
 Heard = Callable[[], object]
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Frozen):
     """What a start found and decided, with nothing written yet.
 
     `found` is the census, with the stale rows whose vectors are at hand. `beside`: it is under way, of a state before

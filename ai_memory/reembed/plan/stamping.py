@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from ai_memory import __version__
 from ai_memory.errors import OperatorNeeded, StampRefused
+from ai_memory.frozen import Frozen
 from ai_memory.memory.freshness import Freshness, classify, embeddable
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.plan.targets import identity
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
 STAMPED = "stamped"
 
 
-@dataclass(frozen=True, slots=True)
-class Stamped:
+class Stamped(Frozen):
     """What was stamped; the fields are the keys of the JSON line.
 
     `unstamped` rows have no vector, one of another width or that nothing can be compared with (NaN, infinity, zeros),

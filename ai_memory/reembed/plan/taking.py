@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ai_memory import __version__
+from ai_memory.frozen import Frozen, field
 from ai_memory.reembed.breaker import believed_until
 from ai_memory.reembed.doubt import most_asked
 from ai_memory.reembed.plan.approval import approve_by_hand
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from ai_memory.vectors.target import Fingerprint, Target
 
 
-@dataclass(frozen=True, slots=True)
-class Preflight:
+class Preflight(Frozen):
     """What is told before vectors are replaced: `stored` vectors, the rows found, and the target.
 
     `begins` says that a run is begun, not gone on with, `order` how it walks. Keeping what is replaced takes about
@@ -55,8 +54,7 @@ Disclose = Callable[[Preflight], None]
 """Is told the pre-flight; refuses by raising."""
 
 
-@dataclass(frozen=True, slots=True)
-class TakenRun:
+class TakenRun(Frozen):
     """The run this process now holds, and its target.
 
     `unsettled` is how many texts that killed predecessors, and runs that were given up, had sent are not committed yet,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ai_memory.frozen import Frozen
 from ai_memory.reembed.options import MAX_ROWS
 
 if TYPE_CHECKING:
@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from ai_memory.reembed.plan.dry_run import DryRun
 
 
-@dataclass(frozen=True, slots=True)
-class ThisStart:
+class ThisStart(Frozen):
     """What a start takes up at most: `rows`, those of identical texts aside, and about so many `tokens`.
 
     `cost` and `seconds` are of those (None: not known), `ends_by` is the limit that ends it before all is done, empty

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import StorageFailed
+from ai_memory.frozen import Frozen
 from ai_memory.stores.values import Room
 from ai_memory.text.amounts import size
 from ai_memory.text.hints import REEMBED
@@ -37,8 +37,7 @@ def staged_bytes(options: Options, run: Run | None, census: Census, *, dim: int)
     return Room(rows, rows * each).on_disk if options.stages(run) else 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Needs:
+class _Needs(Frozen):
     """Bytes: to keep what is replaced, for vectors beside, for those longer or in no place yet, for the log at most."""
 
     undo: int

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from ai_memory.frozen import Frozen
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Frozen):
     """The configured target and price: an empty space or a width of 0 is not known, a price of None not configured.
 
     `fault` is why no embedder can be had from the configuration, empty where one can. `key_source` says where the key

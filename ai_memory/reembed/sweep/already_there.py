@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ai_memory.embed.outcomes import Outcome, embedded_of
 from ai_memory.errors import TargetChanged
+from ai_memory.frozen import Frozen
 from ai_memory.memory.text_codec import printable
 from ai_memory.vectors.blob import decode, is_sound
 from ai_memory.vectors.checks import agrees
@@ -21,8 +21,7 @@ Compare = Callable[[Sequence[Outcome]], int]
 """Compares vectors that came with those stored of another model, and returns how many it could; it may raise."""
 
 
-@dataclass(frozen=True, slots=True)
-class OtherModels:
+class OtherModels(Frozen):
     """How the first `rows` vectors are compared with those that the file has of other models."""
 
     compare: Compare = lambda _: 0

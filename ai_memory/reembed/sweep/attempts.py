@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import BreakerOpen, RateLimited, TransientFailure
+from ai_memory.frozen import Frozen
 from ai_memory.reembed.breaker import asked_again, opened
 from ai_memory.reembed.events import BreakerOpened, RunBegan, Waiting
 from ai_memory.reembed.plan.decide import Action
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
     from ai_memory.stores.port import Store
 
 
-@dataclass(frozen=True, slots=True)
-class Attempts:
+class Attempts(Frozen):
     """One invocation's work on the run that it has taken, as it was planned."""
 
     store: Store

@@ -13,11 +13,11 @@ than it sent.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ai_memory.embed.outcomes import Embedded, Outcome, Refused, Unanswered
+from ai_memory.frozen import Frozen, field
 from ai_memory.memory import reason
 from ai_memory.memory.freshness import ATTESTED, Document, Unfit
 from ai_memory.reembed.sweep.commit_once import Numbered
@@ -107,8 +107,7 @@ def rehearse_page(store: Store, journal: Journal, page: Page, target: Fingerprin
     return {**refused, **store.structure.rehearse(attests), **store.structure.rehearse(returns)}
 
 
-@dataclass(frozen=True, slots=True)
-class _Rows:
+class _Rows(Frozen):
     """The rows of one page in one transaction, which of them the database refuses, and which are `done`.
 
     `unwritten` are vectors that came and that their row was not given, by the hash of the text, `aside` the ids of rows

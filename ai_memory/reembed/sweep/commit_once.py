@@ -11,10 +11,10 @@ Which rows they are a rehearsal finds out, which is rolled back.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from ai_memory.errors import DataRefused, StatementRefused, StorageFailed, UpdateRefused
+from ai_memory.frozen import Frozen, field
 from ai_memory.reembed.work import Unwritable
 from ai_memory.stores.port import Store, Transaction
 
@@ -30,8 +30,7 @@ Rehearse = Callable[[], Mapping[str, str]]
 """Finds out which vectors the database refuses, when what was written is rolled back."""
 
 
-@dataclass(frozen=True, slots=True)
-class Numbered:
+class Numbered(Frozen):
     """What one commit of a run wrote, and its number (see `Journal.hold`).
 
     `reads` is how often the rows were read that are the target's now. `unwritten` are vectors that could not be written

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import AiMemoryError, EmbedError, NotFinished, Stopped
+from ai_memory.frozen import Frozen
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.scope import name_scope
 from ai_memory.text.amounts import counted
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
     from ai_memory.vectors.target import Fingerprint
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(Frozen):
     """How an invocation ended.
 
     `run` is the run as it stands (None: there was nothing to do), `reason` says why in a word, `census`
@@ -48,8 +48,7 @@ class Ending:
         return self.complete or self.reason == EDITED_SINCE
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(Frozen):
     """What one invocation did: in rows and requests, rows in quarantine that it met or put there, passes, the target.
 
     `taken_from_others` rows were written by earlier ones, and are not counted as fresh, or as written, any more.

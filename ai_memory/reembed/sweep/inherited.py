@@ -7,13 +7,13 @@ be honest by now; only the rows that it wrote can tell.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ai_memory.embed.outcomes import Embedded
+from ai_memory.frozen import Frozen
 from ai_memory.memory.freshness import Document, examine, is_recorded
 from ai_memory.reembed.doubt import MOST
 from ai_memory.vectors.blob import decode, is_sound
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from ai_memory.vectors.target import Fingerprint
 
 
-@dataclass(frozen=True, slots=True)
-class Inherited:
+class Inherited(Frozen):
     """The ids of all such rows, and some of them with their vectors."""
 
     ids: Sequence[str] = ()

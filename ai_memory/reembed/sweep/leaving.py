@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import (
@@ -14,6 +14,7 @@ from ai_memory.errors import (
     NotFinished,
     OperatorNeeded,
 )
+from ai_memory.frozen import Frozen
 from ai_memory.reembed.heartbeat import PAUSED, Heartbeat
 from ai_memory.reembed.plan.approval import approve_by_hand
 from ai_memory.reembed.plan.census import take_census
@@ -42,8 +43,7 @@ def nothing_stale(store: Store, planned: Plan, options: Options, *, now_ms: int)
     return Ending(None, planned.census.exit_code, "nothing stale", planned.census)
 
 
-@dataclass(frozen=True, slots=True)
-class Leaving:
+class Leaving(Frozen):
     """The end of one invocation that has taken a run."""
 
     store: Store

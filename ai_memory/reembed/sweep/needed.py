@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ai_memory.frozen import Frozen
 from ai_memory.reembed.scope import Scope, namespaces_in_scope
 from ai_memory.reembed.sources import FromText
 from ai_memory.reembed.sweep.budget import Budget
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
     from ai_memory.vectors.target import Target
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(Frozen):
     """A start to come: in pages of `batch`, over `scope`, where `stale` rows are to be embedded at most.
 
     `run` is what it goes on with (None: it begins one). `lifts` says that rows in quarantine are tried again, `skips`
@@ -64,8 +64,7 @@ def tokens_needed(store: Reader, start: Start, spending: Spending, *, begun: int
     return budget.needs(first_sent(store, start).text, begun=begun)
 
 
-@dataclass(frozen=True, slots=True)
-class Next:
+class Next(Frozen):
     """The start after one that has taken a run over `scope`, in which `stale` rows were to be embedded."""
 
     store: Reader
@@ -88,8 +87,7 @@ class Next:
         return tokens_needed(self.store, start, spending, begun=max(begun, spending.spent) if idle else begun)
 
 
-@dataclass(frozen=True, slots=True)
-class First:
+class First(Frozen):
     """The text that a start sends first, empty where it sends none; `free`: before it a row is done for nothing."""
 
     text: str = ""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from math import exp
 from typing import TYPE_CHECKING
 
 from ai_memory.embed.usage import Usage
+from ai_memory.frozen import Frozen, field
 
 if TYPE_CHECKING:
     from ai_memory.reembed.page import Page
@@ -19,8 +19,7 @@ REMEMBERED_S = 180.0
 """What lies this far back counts a third of what was done just now."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
+class Rate(Frozen):
     """Rows and the seconds they took, the older the fewer of both; `at` is when they were last added to (seconds)."""
 
     at: float
@@ -39,8 +38,7 @@ class Rate:
         return round(3600 * self.rows / self.seconds) if self.seconds else 0
 
 
-@dataclass(frozen=True, slots=True)
-class Traffic:
+class Traffic(Frozen):
     """What the requests since the last commit cost and taught, and the most texts in flight until the next one.
 
     `limits` is what was learned of the size of a request, None where that is nothing new. `rows_per_hour` is the
@@ -54,8 +52,7 @@ class Traffic:
     computing: Computing | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Progressed:
+class Progressed(Frozen):
     """What the last commit said.
 
     `unsettled` texts that killed runners had sent may come again; `spent` is what all requests cost by then, `sizes`

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ai_memory.embed.port import ONE_ATTEMPT, ResilientEmbedder
 from ai_memory.embed.probe import probe, require_witness, witness_bytes
+from ai_memory.frozen import Frozen
 from ai_memory.reembed.breaker import CLOSED, require_due
 from ai_memory.reembed.plan.approval import approve_by_hand
 from ai_memory.reembed.plan.targets import enter_target
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
     from ai_memory.vectors.target import Fingerprint, Vectors
 
 
-@dataclass(frozen=True, slots=True)
-class StartProbe:
+class StartProbe(Frozen):
     """The first requests of one invocation, or of one that goes on after its endpoint was away."""
 
     store: Store

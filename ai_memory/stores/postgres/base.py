@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ai_memory.frozen import Frozen
 from ai_memory.memory.text_codec import Codec
 
 if TYPE_CHECKING:
@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from ai_memory.stores.postgres.schema import Schema
 
 
-@dataclass(frozen=True, slots=True)
-class Store:
+class Store(Frozen):
     """An open memory database: its connection, what it has, whether it was made just now."""
 
     db: Connection
@@ -31,7 +30,6 @@ class Store:
         return Codec("UTF-8", self.db.options.opener)
 
 
-@dataclass(frozen=True, slots=True)
 class Transaction(Store):
     """A store whose write transaction is open. Whatever writes takes one, and it reads what it wrote.
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import AiMemoryError, UsageError
+from ai_memory.frozen import Frozen
 from ai_memory.stores.holder import LockState
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.port import Lock
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
     from ai_memory.stores.holder import Holder
 
 
-@dataclass(frozen=True, slots=True)
-class Database:
+class Database(Frozen):
     """The database at an address, as `stores.port.Database`."""
 
     address: str

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ai_memory.frozen import Frozen
 from ai_memory.memory.text_codec import quoted
 from ai_memory.stores.postgres.beside import NEXT, state
 
@@ -40,8 +40,7 @@ RENAME = "ALTER INDEX {schema}.{old} RENAME TO {new}"
 COMMENT = "COMMENT ON INDEX {schema}.{name} IS {comment}"
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(Frozen):
     """An index of the memories' own columns, with the name of the one that stands beside, and whether that is whole.
 
     `whole` is None where there is none beside. `shown` is the name as SQL has it, `comment` the comment.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from ai_memory.frozen import Frozen
 from ai_memory.stores.memory_values import Sizes
 from ai_memory.stores.postgres import own_tables
 from ai_memory.stores.postgres.counts import Counts
@@ -118,8 +119,7 @@ class LibraryTransaction:
         return savepoint(self.inner.db)
 
 
-@dataclass(frozen=True, slots=True)
-class About:
+class About(Frozen):
     """See `stores.memory_port_reading.About`."""
 
     store: base.Store

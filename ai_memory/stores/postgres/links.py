@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ai_memory.frozen import Frozen
 from ai_memory.stores.postgres.rows import VERBS, Row, Rows
 
 if TYPE_CHECKING:
@@ -18,8 +18,7 @@ KEY = ("source_id", "target_id", "relation")
 """What names a link: the primary key in every release."""
 
 
-@dataclass(frozen=True, slots=True)
-class Links:
+class Links(Frozen):
     """See `stores.memory_port_reading.LinkReader`."""
 
     rows: Rows
@@ -53,8 +52,7 @@ class Links:
         return {verb: why for verb, why in found.items() if verb != VERBS["DELETE"]}
 
 
-@dataclass(frozen=True, slots=True)
-class LinkWriter:
+class LinkWriter(Frozen):
     """See `stores.memory_port_writing.LinkWriter`."""
 
     inner: Transaction

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ai_memory.frozen import Frozen
 from ai_memory.memory.records import Memory, Value
 from ai_memory.stores.memory_port_reading import EVERY_ONE
 from ai_memory.stores.memory_values import Order, Selection, Summary
@@ -42,8 +42,7 @@ ORDERS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(Frozen):
     """See `stores.memory_port_reading.Listing`; `rows` are those of the memories."""
 
     store: Store

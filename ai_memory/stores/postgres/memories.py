@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ai_memory.frozen import Frozen
 from ai_memory.memory.records import OF_VECTOR, Memory, Value
 from ai_memory.memory.text_codec import quoted
 from ai_memory.stores.memory_values import Named
@@ -42,8 +42,7 @@ FOREIGN_KEYS = """
 REFERRING = "SELECT count(*) FROM {table} AS c WHERE c.{column} = %(id)s"
 
 
-@dataclass(frozen=True, slots=True)
-class Memories:
+class Memories(Frozen):
     """See `stores.memory_port_reading.MemoryReader`; `rows` has every column that is stored but the vector's."""
 
     store: Store

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ai_memory.frozen import Frozen
 from ai_memory.stores.memory_port_writing import NOTHING
 from ai_memory.stores.postgres import previous, staged, whole
 
@@ -23,8 +23,7 @@ REMEMBER_NAMESPACE = """
 DEFER = "SET CONSTRAINTS ALL DEFERRED"
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryWriter:
+class MemoryWriter(Frozen):
     """See `stores.memory_port_writing.MemoryWriter`."""
 
     inner: Transaction

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from ai_memory.errors import UsageError
+from ai_memory.frozen import Frozen
 from ai_memory.stores.postgres.connection import Connection
 from ai_memory.stores.postgres.library import Library
 from ai_memory.stores.postgres.tables import MEMORIES, has_table
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from ai_memory.stores.postgres.database import Database
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Frozen):
     """See `stores.place_port.Place`."""
 
     database: Database

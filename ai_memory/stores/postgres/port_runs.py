@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ai_memory.frozen import Frozen
 from ai_memory.stores.postgres import (
     approvals,
     breaker_state,
@@ -45,8 +45,7 @@ if TYPE_CHECKING:
     from ai_memory.vectors.target import Fingerprint
 
 
-@dataclass(frozen=True, slots=True)
-class CourseReader:
+class CourseReader(Frozen):
     """See `stores.port_reading.CourseReader`."""
 
     store: Store
@@ -61,8 +60,7 @@ class CourseReader:
         return course.moments(self.store, self.run)
 
 
-@dataclass(frozen=True, slots=True)
-class RunReader:
+class RunReader(Frozen):
     """See `stores.port_reading.RunReader`."""
 
     store: Store
@@ -108,8 +106,7 @@ class RunReader:
         return run_lost(self.store, run)
 
 
-@dataclass(frozen=True, slots=True)
-class RunWriter:
+class RunWriter(Frozen):
     """See `stores.port_writing.RunWriter`."""
 
     inner: Transaction
@@ -187,8 +184,7 @@ class RunWriter:
         runs.add_event(self.inner, run_id, "cancelled", now_ms=now_ms)
 
 
-@dataclass(frozen=True, slots=True)
-class ProgressWriter:
+class ProgressWriter(Frozen):
     """See `stores.port_writing.ProgressWriter`."""
 
     inner: Transaction
@@ -242,8 +238,7 @@ class ProgressWriter:
         settled.note_nothing_stale(self.inner, target, space, dim, now_ms=now_ms)
 
 
-@dataclass(frozen=True, slots=True)
-class QuarantineReader:
+class QuarantineReader(Frozen):
     """See `stores.port_reading.QuarantineReader`."""
 
     store: Store
@@ -265,8 +260,7 @@ class QuarantineReader:
         return quarantine.refused_since(self.store, target, since_ms)
 
 
-@dataclass(frozen=True, slots=True)
-class QuarantineWriter:
+class QuarantineWriter(Frozen):
     """See `stores.port_writing.QuarantineWriter`."""
 
     inner: Transaction
@@ -284,8 +278,7 @@ class QuarantineWriter:
         quarantine.lift_all(self.inner, target)
 
 
-@dataclass(frozen=True, slots=True)
-class OperatorReader:
+class OperatorReader(Frozen):
     """See `stores.port_reading.OperatorReader`."""
 
     store: Store
@@ -307,8 +300,7 @@ class OperatorReader:
         return pauses.standing(self.store, now_ms=now_ms)
 
 
-@dataclass(frozen=True, slots=True)
-class OperatorWriter:
+class OperatorWriter(Frozen):
     """See `stores.port_writing.OperatorWriter`."""
 
     inner: Transaction

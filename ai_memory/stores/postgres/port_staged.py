@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ai_memory.frozen import Frozen
 from ai_memory.stores.postgres import beside, exchange, obstacles, room, staged, widths
 from ai_memory.stores.served import Active, Exchange, ExchangeRoom
 
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from ai_memory.vectors.target import Fingerprint
 
 
-@dataclass(frozen=True, slots=True)
-class StagedReader:
+class StagedReader(Frozen):
     """See `stores.port_reading.StagedReader`."""
 
     store: Store
@@ -58,8 +57,7 @@ class StagedReader:
         widths.require_place(self.store, target)
 
 
-@dataclass(frozen=True, slots=True)
-class StagingWriter:
+class StagingWriter(Frozen):
     """See `stores.port_writing.StagingWriter`."""
 
     inner: Transaction

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ai_memory.frozen import Frozen
 from ai_memory.stores.postgres import previous, put_back
 from ai_memory.stores.values import InRow
 
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from ai_memory.vectors.target import Fingerprint
 
 
-@dataclass(frozen=True, slots=True)
-class UndoWriter:
+class UndoWriter(Frozen):
     """See `stores.port_writing.UndoWriter`."""
 
     inner: Transaction

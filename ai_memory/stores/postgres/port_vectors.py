@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ai_memory.frozen import Frozen
 from ai_memory.stores.postgres import (
     fingerprints,
     hot_list,
@@ -44,8 +44,7 @@ if TYPE_CHECKING:
     from ai_memory.vectors.target import Fingerprint
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Frozen):
     """See `stores.port.Snapshot`; for a block in which one state is read."""
 
     store: Store
@@ -75,8 +74,7 @@ class Snapshot:
         return hot_list.listed(self.store, run)
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryReader:
+class MemoryReader(Frozen):
     """See `stores.port_reading.MemoryReader`."""
 
     store: Store
@@ -125,8 +123,7 @@ class MemoryReader:
         return walk.stored_spaces(self.store)
 
 
-@dataclass(frozen=True, slots=True)
-class UndoReader:
+class UndoReader(Frozen):
     """See `stores.port_reading.UndoReader`."""
 
     store: Store
@@ -172,8 +169,7 @@ class UndoReader:
         return previous.left_of(self.store, undoes)
 
 
-@dataclass(frozen=True, slots=True)
-class TargetReader:
+class TargetReader(Frozen):
     """See `stores.port_reading.TargetReader`."""
 
     store: Store
@@ -221,8 +217,7 @@ class TargetReader:
         return fingerprints.kept_as(self.store, space, dim)
 
 
-@dataclass(frozen=True, slots=True)
-class VectorWriter:
+class VectorWriter(Frozen):
     """See `stores.port_writing.VectorWriter`."""
 
     inner: Transaction
@@ -259,8 +254,7 @@ class VectorWriter:
         return dropped + records.take_away(self.inner, ids, target, origin=origin, vectors=vectors)
 
 
-@dataclass(frozen=True, slots=True)
-class TargetWriter:
+class TargetWriter(Frozen):
     """See `stores.port_writing.TargetWriter`."""
 
     inner: Transaction

@@ -7,9 +7,9 @@ one that it had then and its vector the one that the run wrote: by the hash of t
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from ai_memory.frozen import Frozen
 from ai_memory.memory.freshness import has_text
 from ai_memory.stores.postgres.names import those_storable
 from ai_memory.stores.postgres.previous import DROP, UNPROVEN, add_kept, note_dropped
@@ -117,8 +117,7 @@ class _Standing(NamedTuple):
         return self.kept[0]
 
 
-@dataclass(frozen=True, slots=True)
-class _Order:
+class _Order(Frozen):
     """What is put back: of which runs, over vectors of which target (None: of any), for whom those are kept.
 
     The rows to `leave` are left as they are.

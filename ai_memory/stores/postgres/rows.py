@@ -7,10 +7,10 @@ the database.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from ai_memory.errors import SchemaRefused, StatementRefused
+from ai_memory.frozen import Frozen
 from ai_memory.memory.text_codec import quoted
 from ai_memory.stores.memory_port_writing import NOTHING
 from ai_memory.stores.memory_values import Column
@@ -57,8 +57,7 @@ LEAVES_OUT = "leaves the row out"
 Row: TypeAlias = "dict[str, Value]"
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(Frozen):
     """The rows of one table of an open store, each named by its `key`; no `columns` where there is no such table."""
 
     store: Store

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import DataRefused, NotFinished
+from ai_memory.frozen import Frozen
 from ai_memory.memory.records import OF_VECTOR
 from ai_memory.memory.row import Traits
 from ai_memory.stores.postgres.columns import LIVE, OPTIONAL, REQUIRED
@@ -40,8 +41,7 @@ AND_ENVELOPE = "AND (m.content <> '' OR m.encrypted_envelope IS NOT DISTINCT FRO
 ANOTHER = "Name another database with --db, or make it one: ai-memory init"
 
 
-@dataclass(frozen=True, slots=True)
-class Schema:
+class Schema(Frozen):
     """What one database has.
 
     `rust` says that the Rust program made it; `version` is its `schema_version`, None in our own.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ai_memory.frozen import Frozen
 from ai_memory.stores.memory_values import Match, StoredVector, Text
 from ai_memory.stores.postgres.names import storable, those_storable
 from ai_memory.stores.postgres.nearest import nearest
@@ -50,8 +50,7 @@ NUMBERS = f"SELECT m.id, {NUMBER} FROM {{rows}} AS m WHERE m.id = ANY(%(ids)s::t
 RUNS = "SELECT count(*) FROM reembed_run WHERE staged = 0 OR moved > 0 OR state IN ('switched', 'done')"
 
 
-@dataclass(frozen=True, slots=True)
-class Search:
+class Search(Frozen):
     """See `stores.memory_port_reading.SearchReader`."""
 
     store: Store

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
+from ai_memory.frozen import Frozen
 from ai_memory.stores.postgres import base, indexes, rehearsal, replication, runs, transactions
 from ai_memory.stores.postgres.port_runs import (
     OperatorReader,
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
 class Store(base.Store):
     """An open database as the port's `Store`; one that was opened to be read writes nothing."""
 
@@ -90,7 +90,6 @@ class Store(base.Store):
         return Transaction(self.db, self.schema, self.created)
 
 
-@dataclass(frozen=True, slots=True)
 class Transaction(base.Transaction):
     """An open database whose write transaction is open, as the port's `Transaction`."""
 
@@ -145,8 +144,7 @@ class Transaction(base.Transaction):
         return TellingWriter(self)
 
 
-@dataclass(frozen=True, slots=True)
-class Structure:
+class Structure(Frozen):
     """See `stores.port.Structure`."""
 
     store: Store

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
+
+from ai_memory.frozen import Frozen
 
 if TYPE_CHECKING:
     from ai_memory.stores.postgres.base import Transaction
@@ -18,8 +19,7 @@ FORGET = "DELETE FROM reembed_told WHERE exit_code = ANY(%(codes)s::integer[])"
 ASIDE = "SELECT target, memory_id, src, kind FROM reembed_quarantine ORDER BY 1, 2"
 
 
-@dataclass(frozen=True, slots=True)
-class TellingWriter:
+class TellingWriter(Frozen):
     """See `stores.port_writing.TellingWriter`."""
 
     inner: Transaction

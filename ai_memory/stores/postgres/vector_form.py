@@ -7,17 +7,16 @@ What pgvector sends is its width (two bytes), two bytes of nothing, and float32 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 
 import numpy as np
 
+from ai_memory.frozen import Frozen
 from ai_memory.vectors.blob import HEADER, decode
 
 WIDTH = struct.Struct(">hh")
 
 
-@dataclass(frozen=True, slots=True)
-class VectorForm:
+class VectorForm(Frozen):
     """The form of vectors in one database: `width` is the one that its memories take, None: any (BYTEA, vector)."""
 
     pgvector: bool

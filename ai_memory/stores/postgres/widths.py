@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import OperatorNeeded, SchemaRefused
+from ai_memory.frozen import Frozen
 from ai_memory.stores.postgres import beside, exchange, obstacles
 from ai_memory.stores.postgres.which_rows import ACTIVE_TARGET
 
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from ai_memory.vectors.target import Fingerprint
 
 
-@dataclass(frozen=True, slots=True)
-class Columns:
+class Columns(Frozen):
     """Where vectors are written: `prefix` stands before the names of the columns, `records` says what they are.
 
     `vector` is SQL for what is written of a pending vector `p` to a memory `m`.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from ai_memory.frozen import Frozen
 
 if TYPE_CHECKING:
     from ai_memory.stores.postgres.base import Store, Transaction
@@ -11,8 +12,7 @@ if TYPE_CHECKING:
 HELD = "SELECT count(*) FROM memories"
 
 
-@dataclass(frozen=True, slots=True)
-class WordIndex:
+class WordIndex(Frozen):
     """See `stores.memory_port_reading.WordIndexReader`."""
 
     store: Store
@@ -30,8 +30,7 @@ class WordIndex:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class WordIndexWriter:
+class WordIndexWriter(Frozen):
     """See `stores.memory_port_writing.WordIndexWriter`."""
 
     inner: Transaction

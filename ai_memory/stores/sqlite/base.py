@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from ai_memory.frozen import Frozen
 
 if TYPE_CHECKING:
     from ai_memory.memory.text_codec import Codec
@@ -11,8 +12,7 @@ if TYPE_CHECKING:
     from ai_memory.stores.sqlite.schema import Schema
 
 
-@dataclass(frozen=True, slots=True)
-class Store:
+class Store(Frozen):
     """An open memory database: its connection, what its file has, its text encoding, whether it was made just now."""
 
     db: Connection
@@ -26,6 +26,5 @@ class Store:
         return str(self.db.path)
 
 
-@dataclass(frozen=True, slots=True)
 class Transaction(Store):
     """A store whose write transaction is open. Whatever writes takes one, and it reads what it wrote."""

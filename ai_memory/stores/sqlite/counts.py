@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ai_memory.frozen import Frozen
 from ai_memory.memory.text_codec import quoted
 from ai_memory.stores.memory_values import LeftBehind, NamespaceCount, SpaceCount, Totals
 from ai_memory.stores.sqlite.expiry import IN_UTC
@@ -57,8 +57,7 @@ COUNT = "SELECT count(*) FROM main.{table}"
 HAS_ROWS = "SELECT EXISTS (SELECT 1 FROM main.{table})"
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(Frozen):
     """See `stores.memory_port_reading.Counts`."""
 
     store: Store

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import DataRefused
+from ai_memory.frozen import Frozen
 from ai_memory.memory.text_codec import Codec
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.port import Lock
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from ai_memory.stores.holder import Holder
 
 
-@dataclass(frozen=True, slots=True)
-class Database:
+class Database(Frozen):
     """The file at a path, as `stores.port.Database`."""
 
     path: Path

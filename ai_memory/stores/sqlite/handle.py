@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import apsw
 
+from ai_memory.frozen import Frozen
 from ai_memory.stores.sqlite import defence, disk, file, refusals, side_file, unlogged
 from ai_memory.stores.sqlite.waiting import STEPS, Waiting
 
@@ -46,8 +46,7 @@ DEFERRED_FKS = apsw.SQLITE_DBSTATUS_DEFERRED_FKS
 """By this SQLite tells how many broken references wait for COMMIT."""
 
 
-@dataclass(frozen=True, slots=True)
-class PageCopy:
+class PageCopy(Frozen):
     """A copy of a whole database under way, page by page, by SQLite's backup API.
 
     `copy` copies so many pages more; it returns whether these were the last, and all of them are committed, and raises

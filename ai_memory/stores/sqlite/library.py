@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from ai_memory.frozen import Frozen
 from ai_memory.stores.memory_values import Sizes
 from ai_memory.stores.sqlite import expiry, health, own_tables, word_index
 from ai_memory.stores.sqlite.consistent import data_version, keeps_log
@@ -114,8 +115,7 @@ class LibraryTransaction:
         return savepoint(self.inner.db)
 
 
-@dataclass(frozen=True, slots=True)
-class WordIndex:
+class WordIndex(Frozen):
     """See `stores.memory_port_reading.WordIndexReader`."""
 
     store: base.Store
@@ -133,8 +133,7 @@ class WordIndex:
         return word_index.lost(self.store)
 
 
-@dataclass(frozen=True, slots=True)
-class WordIndexWriter:
+class WordIndexWriter(Frozen):
     """See `stores.memory_port_writing.WordIndexWriter`."""
 
     inner: base.Transaction
@@ -144,8 +143,7 @@ class WordIndexWriter:
         return word_index.rebuild(self.inner)
 
 
-@dataclass(frozen=True, slots=True)
-class About:
+class About(Frozen):
     """See `stores.memory_port_reading.About`."""
 
     store: base.Store

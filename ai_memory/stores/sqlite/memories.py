@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ai_memory.frozen import Frozen
 from ai_memory.memory.records import OF_VECTOR, Memory, Value
 from ai_memory.stores.memory_values import Named
 from ai_memory.stores.sqlite.references import BROKEN_REFERENCE, referring_rows
@@ -34,8 +34,7 @@ BEGINNING = "id COLLATE BINARY >= CAST(:name AS TEXT) AND substr(CAST(id AS BLOB
 HAS_VECTOR = "SELECT embedding IS NOT NULL FROM {rows} WHERE id = CAST(? AS TEXT)"
 
 
-@dataclass(frozen=True, slots=True)
-class Memories:
+class Memories(Frozen):
     """See `stores.memory_port_reading.MemoryReader`; `rows` has every column that is stored but the vector's."""
 
     store: Store

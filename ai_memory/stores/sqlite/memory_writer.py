@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ai_memory.frozen import Frozen
 from ai_memory.stores.memory_port_writing import NOTHING
 from ai_memory.stores.sqlite import previous, staged, whole
 from ai_memory.stores.sqlite.provenance import forget_row
@@ -24,8 +24,7 @@ REMEMBER_NAMESPACE = """
 DEFER_FOREIGN_KEYS = "PRAGMA defer_foreign_keys = ON"
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryWriter:
+class MemoryWriter(Frozen):
     """See `stores.memory_port_writing.MemoryWriter`."""
 
     inner: Transaction

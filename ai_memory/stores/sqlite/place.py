@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ai_memory.frozen import Frozen
 from ai_memory.stores.sqlite import file, health
 from ai_memory.stores.sqlite.backup import replace_by, require_fit
 from ai_memory.stores.sqlite.comparison import compare
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
     from ai_memory.stores.sqlite.database import Database
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Frozen):
     """See `stores.place_port.Place`."""
 
     database: Database
@@ -68,8 +68,7 @@ class Place:
             yield Backup(Library(store), self)
 
 
-@dataclass(frozen=True, slots=True)
-class Backup:
+class Backup(Frozen):
     """See `stores.place_port.Backup`."""
 
     library: Library
@@ -87,8 +86,7 @@ class Backup:
         replace_by(database.path, self.library.store.db, damaged=damaged, options=database.options, told=told)
 
 
-@dataclass(frozen=True, slots=True)
-class Live:
+class Live(Frozen):
     """See `stores.place_port.Live`."""
 
     library: Library

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ai_memory.frozen import Frozen
 from ai_memory.stores.served import Active
 from ai_memory.stores.sqlite import (
     fingerprints,
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from ai_memory.vectors.target import Fingerprint
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Frozen):
     """See `stores.port.Snapshot`; for a block in which the file is read consistently."""
 
     store: Store
@@ -63,8 +62,7 @@ class Snapshot:
         return hot_list.listed(self.store, run)
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryReader:
+class MemoryReader(Frozen):
     """See `stores.port_reading.MemoryReader`."""
 
     store: Store
@@ -116,8 +114,7 @@ class MemoryReader:
         return walk.stored_spaces(self.store)
 
 
-@dataclass(frozen=True, slots=True)
-class UndoReader:
+class UndoReader(Frozen):
     """See `stores.port_reading.UndoReader`."""
 
     store: Store
@@ -163,8 +160,7 @@ class UndoReader:
         return previous.left_of(self.store, undoes)
 
 
-@dataclass(frozen=True, slots=True)
-class StagedReader:
+class StagedReader(Frozen):
     """See `stores.port_reading.StagedReader`."""
 
     store: Store
@@ -202,8 +198,7 @@ class StagedReader:
         return Active(*found) if found else None
 
 
-@dataclass(frozen=True, slots=True)
-class TargetReader:
+class TargetReader(Frozen):
     """See `stores.port_reading.TargetReader`."""
 
     store: Store
@@ -251,8 +246,7 @@ class TargetReader:
         return fingerprints.kept_as(self.store, space, dim)
 
 
-@dataclass(frozen=True, slots=True)
-class VectorWriter:
+class VectorWriter(Frozen):
     """See `stores.port_writing.VectorWriter`."""
 
     inner: Transaction
@@ -289,8 +283,7 @@ class VectorWriter:
         return dropped + provenance.take_away(self.inner, ids, target, origin=origin, vectors=vectors)
 
 
-@dataclass(frozen=True, slots=True)
-class StagingWriter:
+class StagingWriter(Frozen):
     """See `stores.port_writing.StagingWriter`."""
 
     inner: Transaction
@@ -321,8 +314,7 @@ class StagingWriter:
         """See the port; there is nothing to exchange."""
 
 
-@dataclass(frozen=True, slots=True)
-class TargetWriter:
+class TargetWriter(Frozen):
     """See `stores.port_writing.TargetWriter`."""
 
     inner: Transaction

@@ -7,10 +7,10 @@ that it had then and its vector the one that the run wrote: by the hash of the o
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
+from ai_memory.frozen import Frozen
 from ai_memory.memory.freshness import has_text
 from ai_memory.stores.sqlite.among import VALUES, among
 from ai_memory.stores.sqlite.previous import DROP, UNPROVEN, add_kept, note_dropped
@@ -99,8 +99,7 @@ class _Standing(NamedTuple):
         return self.kept[0]
 
 
-@dataclass(frozen=True, slots=True)
-class _Order:
+class _Order(Frozen):
     """What is put back: of which runs, over vectors of which target (None: of any), for whom those are kept.
 
     The rows to `leave` are left as they are.

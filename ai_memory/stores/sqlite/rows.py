@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from ai_memory.errors import SchemaRefused, StatementRefused, WordIndexUnusable
+from ai_memory.frozen import Frozen, field
 from ai_memory.memory.text_codec import quoted
 from ai_memory.stores.memory_port_writing import NOTHING
 from ai_memory.stores.memory_values import Column
@@ -37,8 +37,7 @@ _Marked: TypeAlias = "tuple[list[str], list[str], dict[str, Binding]]"
 """The quoted names of some columns, a mark for the value of each, and what to bind to the marks."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(Frozen):
     """The rows of one table of an open store, each named by its `key`; no `columns` where there is no such table.
 
     What was written is read back where triggers write that table, too: they may have undone it. `triggered` holds the

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import DataRefused, NotFinished
+from ai_memory.frozen import Frozen
 from ai_memory.memory.records import OF_VECTOR
 from ai_memory.memory.row import Traits
 from ai_memory.memory.text_codec import printable
@@ -58,8 +59,7 @@ LIVE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Schema:
+class Schema(Frozen):
     """What one database file has.
 
     `rust` says that the Rust program made the file; `version` is its `schema_version`, None in our own.

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import DataRefused
+from ai_memory.frozen import Frozen
 from ai_memory.stores.memory_values import Match, StoredVector, Text
 from ai_memory.stores.query_words import telling_words, words
 from ai_memory.stores.sqlite import word_index
@@ -47,8 +47,7 @@ NUMBER = "SELECT row_number FROM memory_row WHERE id = CAST(? AS TEXT) AND live"
 RUNS = "SELECT count(*) FROM reembed_run WHERE staged = 0 OR moved > 0 OR state IN ('switched', 'done')"
 
 
-@dataclass(frozen=True, slots=True)
-class Search:
+class Search(Frozen):
     """See `stores.memory_port_reading.SearchReader`."""
 
     store: Store

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from ai_memory.frozen import Frozen
 from ai_memory.stores.sqlite import base, consistent, rehearsal, runs, transactions
 from ai_memory.stores.sqlite.port_runs import (
     OperatorReader,
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
 class Store(base.Store):
     """An open file as the port's `Store`; one that was opened to be read writes nothing."""
 
@@ -92,7 +91,6 @@ class Store(base.Store):
         return Transaction(self.db, self.schema, self.codec, self.created)
 
 
-@dataclass(frozen=True, slots=True)
 class Transaction(base.Transaction):
     """An open file whose write transaction is open, as the port's `Transaction`."""
 
@@ -147,8 +145,7 @@ class Transaction(base.Transaction):
         return TellingWriter(self)
 
 
-@dataclass(frozen=True, slots=True)
-class Structure:
+class Structure(Frozen):
     """See `stores.port.Structure`."""
 
     store: Store

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
+
+from ai_memory.frozen import Frozen
 
 if TYPE_CHECKING:
     from ai_memory.stores.sqlite.base import Transaction
@@ -17,8 +18,7 @@ ASIDE = """
 """
 
 
-@dataclass(frozen=True, slots=True)
-class TellingWriter:
+class TellingWriter(Frozen):
     """See `stores.port_writing.TellingWriter`."""
 
     inner: Transaction

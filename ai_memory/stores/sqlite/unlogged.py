@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from ai_memory.errors import DataRefused, NotFinished
+from ai_memory.frozen import Frozen
 from ai_memory.stores.sqlite.file import (
     HEADER_BYTES,
     INDEX_OF_LOG,
@@ -25,8 +25,7 @@ WAL = 2
 """In the header, the byte that says by which journal the file is written (sqlite.org, fileformat2)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Frozen):
     """What tells that a file was not written in between: its identity, size, times and header."""
 
     identity: tuple[int, int]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import psycopg
@@ -44,7 +43,6 @@ def url(postgres: Server) -> str:
     return postgres.fresh(*postgres_shapes.statements(width=DIM), FILL)
 
 
-@dataclass(frozen=True, slots=True)
 class Walking(Search):
     """Compares all vectors, whatever indexes there are."""
 
@@ -52,7 +50,6 @@ class Walking(Search):
         return None
 
 
-@dataclass(frozen=True, slots=True)
 class ByIndex(Search):
     """Compares what an index finds, and nothing else."""
 

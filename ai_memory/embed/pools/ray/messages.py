@@ -5,11 +5,10 @@ What is meant for an actor, or comes from one, passes that process as the bytes 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from ai_memory.frozen import Frozen
 
 
-@dataclass(frozen=True, slots=True)
-class Join:
+class Join(Frozen):
     """The first message: start a Ray of `cores` in `folder`, or connect to the one at `address` (empty: none).
 
     A `token` lets into the one that is started.
@@ -21,23 +20,20 @@ class Join:
     token: str
 
 
-@dataclass(frozen=True, slots=True)
-class Joined:
+class Joined(Frozen):
     """Ray is there: with so many `cores` that nobody has; `listens` says where it does, for people."""
 
     cores: int
     listens: str
 
 
-@dataclass(frozen=True, slots=True)
-class NotJoined:
+class NotJoined(Frozen):
     """There is no Ray; `why` is for people."""
 
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Hire:
+class Hire(Frozen):
     """Start an actor, which answers `at_once` questions side by side; `begin` is a pickled `Begin`."""
 
     worker: int
@@ -45,8 +41,7 @@ class Hire:
     at_once: int
 
 
-@dataclass(frozen=True, slots=True)
-class Pass:
+class Pass(Frozen):
     """A pickled `Ask` for an actor."""
 
     worker: int
@@ -54,8 +49,7 @@ class Pass:
     ask: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Came:
+class Came(Frozen):
     """What came from an actor: what it `told`, and a pickled `Answer`."""
 
     worker: int
@@ -63,8 +57,7 @@ class Came:
     answer: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Failing:
+class Failing(Frozen):
     """An actor has a bug: a traceback in place of the answer to a question."""
 
     worker: int
@@ -72,8 +65,7 @@ class Failing:
     bug: str
 
 
-@dataclass(frozen=True, slots=True)
-class Left:
+class Left(Frozen):
     """An actor ended, or could not be started; `how` is for people. `blames`: what it was asked may be why.
 
     With `no_room` the cluster had none for it.
@@ -85,15 +77,13 @@ class Left:
     no_room: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
+class Room(Frozen):
     """The cluster has so many cores that nobody has, and no actor waits for one."""
 
     cores: int
 
 
-@dataclass(frozen=True, slots=True)
-class Dismiss:
+class Dismiss(Frozen):
     """End an actor."""
 
     worker: int
