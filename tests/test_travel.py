@@ -44,7 +44,7 @@ DOCUMENT = Document("m1", "team", "Zürich", "東京\0", "Zürich 東京\0", b"\
 REASON = Reason("refused", "a harmless text passes, this one does not.", 400)
 UNFIT = Unfit("m2", "team", b"src", Reason("empty", "title and content are blank"), title=None)
 PAGE = Page(
-    (DOCUMENT,), (DOCUMENT,), (), (UNFIT,), 17, 3, ("m3",), {"team": Checkpoint("team", "m2", eof=False, rows_done=2)}
+    (DOCUMENT,), (DOCUMENT,), (), (UNFIT,), 17, 3, 1, {"team": Checkpoint("team", "m2", eof=False, rows_done=2)}
 )
 EMBEDDED = Embedded(DOCUMENT, VECTOR)
 FINGERPRINT = Fingerprint(1, b"digest", "{}", "space", 3, VECTOR.tobytes())

@@ -17,7 +17,7 @@ class Page(Frozen):
 
     `documents` are to be embedded, `bytes` of text in all; `duplicates` get the vector of an identical text that is
     there or on its way, `attested` are taken on their stamp's word, `unfit` quarantined; `current` rows were fresh,
-    those `in_quarantine` (ids) stay there, for `left` ones there is no vector. `steps` are the cursors after the page.
+    `in_quarantine` stay there, for `left` ones there is no vector. `steps` are the cursors after the page.
     `comparable` says that one of `documents` has a vector which may be that of another model, to be compared with what
     comes. `taken` rows get a vector of the target's that was kept when it was replaced, and `unproven` ones such a
     vector that nobody has seen to be right. `to_put_back` are memories that get back what they had, `moved` rows get
@@ -30,7 +30,7 @@ class Page(Frozen):
     unfit: tuple[Unfit, ...] = ()
     bytes: int = 0
     current: int = 0
-    in_quarantine: tuple[str, ...] = ()
+    in_quarantine: int = 0
     steps: Steps = field(default_factory=dict)
     left: int = 0
     comparable: bool = False

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from ai_memory.embed.outcomes import Embedded, Outcome, Refused, Unanswered
 from ai_memory.frozen import Frozen, field
 from ai_memory.memory import reason
-from ai_memory.memory.freshness import ATTESTED, Document, Unfit
+from ai_memory.memory.freshness import ATTESTED, Document
 from ai_memory.reembed.sweep.commit_once import Numbered
 from ai_memory.reembed.writes import attest_document, rehearse_documents, write_of
 from ai_memory.stores.values import Counters, Steps
@@ -70,7 +70,7 @@ def write_page(
     # What the database refuses remains to be put back, and is counted once it is.
     left_alone = [each for each, was in returned.items() if not was and each not in (answered.unwritable or {})]
     for unfit in page.unfit:
-        rows.quarantine(unfit, unfit.reason)
+        journal.set_aside(transaction, target, unfit, unfit.reason, now_ms=now_ms)
     journal.advance(transaction, steps, now_ms=now_ms)
     counters = Counters(
         reembedded=(written + taken + duplicates).count(REEMBEDDED),
@@ -90,7 +90,7 @@ def write_page(
     journal.count(transaction, counters, reads=reads, written_at=written_at, rows_per_hour=traffic.rows_per_hour)
     if traffic.computing:
         journal.note_computing(transaction, traffic.computing, now_ms=now_ms)
-    return Numbered(number, counters, reads, rows.unwritten, frozenset(rows.aside))
+    return Numbered(number, counters, reads, rows.unwritten)
 
 
 def spent(usage: Usage) -> Counters:
@@ -110,8 +110,7 @@ def rehearse_page(store: Store, journal: Journal, page: Page, target: Fingerprin
 class _Rows(Frozen):
     """The rows of one page in one transaction, which of them the database refuses, and which are `done`.
 
-    `unwritten` are vectors that came and that their row was not given, by the hash of the text, `aside` the ids of rows
-    put into quarantine.
+    `unwritten` are vectors that came and that their row was not given, by the hash of the text.
     """
 
     transaction: Transaction
@@ -121,7 +120,6 @@ class _Rows(Frozen):
     now_ms: int
     unwritten: dict[bytes, bytes] = field(default_factory=dict)
     done: list[Document] = field(default_factory=list)
-    aside: set[str] = field(default_factory=set)
 
     def write(self, vectors_of: Sequence[tuple[Document, bytes]], *, proven: bool = False) -> list[str]:
         """Write vectors and return what became of each, in any order; `proven`: they were seen to be right before."""
@@ -149,9 +147,8 @@ class _Rows(Frozen):
             self.quarantine(document, reason.unwritable(words))
         return words is not None
 
-    def quarantine(self, document: Document | Unfit, reason: Reason) -> None:
+    def quarantine(self, document: Document, reason: Reason) -> None:
         """Put a row into quarantine."""
-        self.aside.add(document.id)
         self.journal.set_aside(self.transaction, self.target, document, reason, now_ms=self.now_ms)
 
 

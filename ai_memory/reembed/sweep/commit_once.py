@@ -34,14 +34,13 @@ class Numbered(Frozen):
     """What one commit of a run wrote, and its number (see `Journal.hold`).
 
     `reads` is how often the rows were read that are the target's now. `unwritten` are vectors that could not be written
-    to the row they came for, by the hash of its text, `aside` the ids of rows that were put into quarantine.
+    to the row they came for, by the hash of its text.
     """
 
     number: int
     counters: Counters
     reads: int = 0
     unwritten: Mapping[bytes, bytes] = field(default_factory=dict)
-    aside: frozenset[str] = frozenset()
 
 
 def commit_once(store: Store, journal: Journal, write: Write[Numbered], rehearse: Rehearse) -> Numbered:

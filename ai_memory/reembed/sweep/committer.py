@@ -37,7 +37,7 @@ class Committer:
 
     `reads` is how often the rows that it wrote were read. `taken_from_others` is how many rows it took back that
     earlier ones had written, at least. `unwritten` are some vectors, by the hash of their text, that came for rows
-    which could not be given them: rows of the same text get them. `aside` are the rows that it put into quarantine.
+    which could not be given them: rows of the same text get them.
 
     Each method raises OperatorNeeded or NotFinished where a run is no longer ours.
     """
@@ -55,7 +55,6 @@ class Committer:
         """Write vectors of `target`; the last commit told of so many `unsettled` texts, and of these `sizes`."""
         self.counters, self.taken_from_others, self.reads = Counters(), 0, 0
         self.unwritten: dict[bytes, bytes] = {}
-        self.aside: set[str] = set()
         self.target = target
         self._store, self._journal, self._tools = store, journal, tools
         self._now = Progressed(Rate(tools.clock.monotonic()), unsettled, sizes)
@@ -103,7 +102,6 @@ class Committer:
         )
         self.counters += committed.counters
         self.reads += committed.reads
-        self.aside |= committed.aside
         if len(self.unwritten) < UNWRITTEN:
             self.unwritten.update(committed.unwritten)
         # Only now: no more may be sent than the committed row says, or a kill would make it a lie.

@@ -68,6 +68,7 @@ class Passes:
         self._store, self._sweep, self._committer, self._journal = store, sweep, committer, journal
         self._options, self._tools, self._scope = options, tools, scope
         self._before, self._passes, self._next = before, 0, following
+        self._met: int | None = None
         self._stale = StaleRows()
         self._budget = Budget(tools.spending, max_rows=options.max_rows)
 
@@ -114,8 +115,9 @@ class Passes:
     def done(self) -> Done:
         """What was done, as far as it is committed."""
         committer = self._committer
-        # A pass meets what those before it met, or put there.
-        aside = len(self._sweep.in_quarantine | committer.aside)
+        # What a later pass meets there the first one met, or this invocation put there.
+        met = self._sweep.rows_in_quarantine if self._met is None else self._met
+        aside = met + committer.counters.quarantined
         return Done(committer.counters, aside, self._passes, committer.target, committer.taken_from_others)
 
     @property
@@ -190,6 +192,8 @@ class Passes:
 
     def _next_pass(self, census: Census) -> None:
         """Begin the next pass; the census was taken after the last one."""
+        if self._met is None:
+            self._met = self._sweep.rows_in_quarantine
         with self._store.transaction() as transaction:
             transaction.progress.note_census(self._journal.run, census.counted())
             self._journal.run = transaction.runs.next_pass(self._journal.run, now_ms=self._tools.clock.now_ms())

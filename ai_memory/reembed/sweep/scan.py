@@ -140,7 +140,7 @@ class Scan:
         self._find_vectors(judged.values())
         for row_id in ids:
             if verdict := judged.get(row_id):
-                while (taken := self._gather(row_id, verdict)) is not Take.TAKEN:
+                while (taken := self._gather(verdict)) is not Take.TAKEN:
                     if taken is Take.SPENT:
                         return
                     # It may have no rows: whoever takes it settles those before, and asks for the next one then.
@@ -174,7 +174,7 @@ class Scan:
         self._shared = coming | self._store.memories.vectors_of(srcs - coming, target).keys()
         self._kept = self._store.targets.previous.vectors_of(srcs - self._shared, target)
 
-    def _gather(self, row_id: str, judged: _Verdict) -> Take:
+    def _gather(self, judged: _Verdict) -> Take:
         """Put a row where it belongs; it is left out where it would have to be embedded and the budget has no room."""
         if isinstance(judged, _Stale):
             return self._gather_stale(judged)
@@ -183,7 +183,7 @@ class Scan:
             case Freshness.FRESH:
                 page.current += 1
             case Freshness():
-                page.in_quarantine.append(row_id)
+                page.in_quarantine += 1
             case Way():
                 page.left += 1
             case Unfit():
@@ -241,7 +241,7 @@ class _Gathering:
     attested: list[Document] = field(default_factory=list)
     unfit: list[Unfit] = field(default_factory=list)
     current: int = 0
-    in_quarantine: list[str] = field(default_factory=list)
+    in_quarantine: int = 0
     left: int = 0
     comparable: bool = False
     passed: int = 0
@@ -278,7 +278,7 @@ class _Gathering:
             unfit=tuple(self.unfit),
             bytes=self.bytes,
             current=self.current,
-            in_quarantine=tuple(self.in_quarantine),
+            in_quarantine=self.in_quarantine,
             left=self.left,
             comparable=self.comparable,
             taken=tuple(self.taken),

@@ -26,10 +26,7 @@ if TYPE_CHECKING:
 
 
 class Sweep:
-    """One invocation's way from the workers into the file.
-
-    `left` are the rows it met that got no vector, by id, `in_quarantine` the ids of those that it met there.
-    """
+    """One invocation's way from the workers into the file; `left` are the rows it met that got no vector, by id."""
 
     def __init__(
         self,
@@ -43,8 +40,7 @@ class Sweep:
     ) -> None:
         """Join what reads, asks, judges and writes."""
         self.left: dict[str, Unanswered] = {}
-        self.in_quarantine: set[str] = set()
-        self.rows_left = 0
+        self.rows_in_quarantine = self.rows_left = 0
         self._pool, self._guard, self._committer, self._refusals = pool, guard, committer, refusals
         self._options, self._tools, self._watch = options, tools, watch
         self._window = WindowSize(lambda: pool.capacity)
@@ -143,7 +139,7 @@ class Sweep:
 
     def _after_commit(self, answered: Answered) -> None:
         page = answered.page
-        self.in_quarantine.update(page.in_quarantine)
+        self.rows_in_quarantine += page.in_quarantine
         self.rows_left += page.left
         self._tools.observe(PageCommitted(page.stale, self._watch.spell()))
         if aside := (*page.unfit, *(each.unfit for each in answered.outcomes if isinstance(each, Refused))):
