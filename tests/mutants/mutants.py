@@ -28,9 +28,6 @@ WORKERS = "processes that embed"
 BESIDE = "starts beside a census"
 EXCHANGE = "exchange of columns"
 HARNESSES = (MACHINE, INTERRUPTIONS)
-# Found by trying: what takes hundreds of the programs that all mutants share falls with the first of these. Once the
-# machine draws others, it takes as long as it did, and the seeds want to be found again.
-SEEDS = {"hot cursor outside the transaction": 14, "breaker not asked": 1, "no fence": 11}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +71,6 @@ class Mutant:
     name: str
     changes: tuple[Change, ...]
     caught_by: tuple[str, ...] = (MACHINE,)
-
-    @property
-    def seed(self) -> int | None:
-        """What the first programs of the state machine are drawn from."""
-        return SEEDS.get(self.name)
 
 
 def _one(name: str, place: str, old: str, new: str, *caught_by: str) -> Mutant:

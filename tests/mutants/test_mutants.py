@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from ai_memory.errors import TransientFailure
@@ -49,39 +49,61 @@ from tests.reembed.sweep.test_inherited import Killed, check_cut_off
 from tests.reembed.test_checkpoint_properties import check_cursors, check_interruptions
 from tests.support.sometimes import Sometimes
 
-PROGRAMS = 600
-"""Programs in which a mutant must be caught; most are in the first twenty."""
-DRAWN_FIRST = 15
-"""Programs that are drawn from a mutant's own seed before those that all share."""
+PROGRAMS, PROGRAMS_LONG = 60, 600
+"""Programs of the state machine in which a mutant must be caught; most are in the first twenty."""
+MAY_ESCAPE = 8
+"""Mutants that the short form may leave to the long one: which ones it catches changes with what the machine draws."""
 
 CASES = [pytest.param(each, by, id=f"{each.name}-{by}") for each in MUTANTS for by in each.caught_by]
+
+
+@pytest.fixture(scope="module")
+def escaped() -> list[str]:
+    """The mutants that the short form has not caught."""
+    return []
 
 
 # A machine that others use takes minutes for hundreds of programs.
 @pytest.mark.timeout(1_200)
 @pytest.mark.parametrize(("mutant", "harness"), CASES)
 def test_a_mutant_is_caught(
-    mutant: Mutant, harness: str, fast_folder: Path, figures: list[str], monkeypatch: pytest.MonkeyPatch
+    mutant: Mutant,
+    harness: str,
+    fast_folder: Path,
+    figures: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    escaped: list[str],
+    long_form: bool,
 ) -> None:
     for change in mutant.changes:
         change.apply(monkeypatch)
 
-    with pytest.raises(AssertionError):
-        run(harness, fast_folder, mutant)
+    if harness == MACHINE and not long_form:
+        if not is_caught_soon(fast_folder):
+            escaped.append(mutant.name)
+            pytest.skip(f"{PROGRAMS} programs do not catch it: scripts/crash-test mutants draws more")
+    else:
+        with pytest.raises(AssertionError):
+            RUNS[harness](fast_folder)
 
     figures.append(f"mutant {mutant.name!r}: caught by {harness}")
 
 
-def run(harness: str, folder: Path, mutant: Mutant) -> None:
-    if harness == MACHINE:
-        run_machine(folder, mutant.seed)
-    else:
-        RUNS[harness](folder)
+def test_few_mutants_are_left_to_the_long_form(escaped: list[str]) -> None:
+    assert len(escaped) <= MAY_ESCAPE, escaped
+
+
+def is_caught_soon(folder: Path) -> bool:
+    try:
+        run_machine(folder, PROGRAMS)
+    except AssertionError:
+        return True
+    return False
 
 
 def run_interruptions(folder: Path) -> None:
-    check_interruptions(folder, PROGRAMS, random=False)
-    check_cursors(folder, PROGRAMS, random=False)
+    check_interruptions(folder, PROGRAMS_LONG, random=False)
+    check_cursors(folder, PROGRAMS_LONG, random=False)
 
 
 def run_liar(folder: Path) -> None:
@@ -101,24 +123,23 @@ def run_spaces(folder: Path) -> None:
     check_believed(folder)
 
 
-def run_machine(folder: Path, first: int | None) -> None:
-    common = settings(
+def run_machine(folder: Path, programs: int) -> None:
+    drawn = settings(
+        max_examples=programs,
         stateful_step_count=30,
         deadline=None,
         database=None,
+        derandomize=True,
         phases=[Phase.generate],
         report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
     )
     program = lambda: Machine(Files(folder), Sometimes(), Counter())  # noqa: E731
-    if first is not None:
-        drawn = settings(common, max_examples=DRAWN_FIRST)
-        run_state_machine_as_test(cast("type[Machine]", seed(first)(program)), settings=drawn)
-    drawn = settings(common, max_examples=PROGRAMS, derandomize=True)
     run_state_machine_as_test(cast("type[Machine]", program), settings=drawn)
 
 
 RUNS: Mapping[str, Callable[[Path], object]] = {
+    MACHINE: lambda folder: run_machine(folder, PROGRAMS_LONG),
     INTERRUPTIONS: run_interruptions,
     LIAR: run_liar,
     SPACES: run_spaces,
