@@ -27,12 +27,22 @@ class _Fields:
         return _fields(owner)
 
 
-@cache
+class _Params:
+    """How the class was made, which printers ask for."""
+
+    def __get__(self, instance: Frozen | None, owner: type[Frozen]) -> object:
+        return _told(owner).__dataclass_params__
+
+
 def _fields(owner: type[Frozen]) -> Mapping[str, Field[Any]]:
-    names = owner.__struct_fields__
-    told: Any = make_dataclass(owner.__name__, names, init=False, repr=False, eq=False, match_args=False)
-    fields: Mapping[str, Field[Any]] = told.__dataclass_fields__
+    fields: Mapping[str, Field[Any]] = _told(owner).__dataclass_fields__
     return fields
+
+
+@cache
+def _told(owner: type[Frozen]) -> Any:  # noqa: ANN401 - a class made by `dataclasses`
+    names = owner.__struct_fields__
+    return make_dataclass(owner.__name__, names, init=False, repr=False, eq=False, match_args=False)
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
@@ -41,3 +51,4 @@ class Frozen(Struct, frozen=True):
 
     if not TYPE_CHECKING:  # mypy knows of them by the transform, and so checks what is given to `replace`
         __dataclass_fields__ = _Fields()
+        __dataclass_params__ = _Params()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import pprint
 from collections.abc import Iterator
 from dataclasses import Field, asdict, dataclass, fields, is_dataclass, replace
 from importlib import import_module
@@ -52,6 +53,10 @@ def test_nothing_of_a_value_can_be_set_or_deleted(name: str) -> None:
     with pytest.raises(AttributeError):
         delattr(HARBOUR, name)
     assert not hasattr(HARBOUR, "__dict__")
+
+
+def test_a_value_is_printed_as_others_are() -> None:
+    assert pprint.pformat([Point(1, 2)]) == "[Point(x=1, y=2)]"
 
 
 def test_dataclasses_takes_a_value_for_one_of_its_own() -> None:

@@ -18,6 +18,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,11 +67,12 @@ class Prepared:
     def __init__(self) -> None:
         """Start nothing yet."""
         self._asks: socket.socket | None = None
+        self._began: dict[str, str] | None = None
         self._lock = Lock()
 
     def fits(self, env: Mapping[str, str]) -> bool:
         """Return whether Python starts in that environment as it starts here."""
-        return ALWAYS_START not in os.environ and _of_python(env) == _of_python(_ours())
+        return ALWAYS_START not in os.environ and _of_python(env) == (self._began or _of_python(_ours()))
 
     def ask(self, what: Run | Reap, streams: Sequence[int] = ()) -> int:
         """Return the number of a process that was split off with these streams, or the status of one that ended."""
@@ -85,6 +87,7 @@ class Prepared:
         return int.from_bytes(answer, "big")
 
     def _started(self) -> socket.socket:
+        self._began = _of_python(_ours())
         ours, theirs = socket.socketpair()
         line = [sys.executable, "-m", "tests.support.prepared", str(theirs.fileno())]
         process = subprocess.Popen(line, env=_ours(), stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()], cwd=ROOT)
@@ -121,8 +124,9 @@ class Split(subprocess.Popen[str]):
 
     def _try_wait(self, wait_flags: int) -> tuple[int, int]:
         """Return the number and the status, as `os.waitpid` does, which knows one's own children alone."""
-        ended, _, _ = select.select([self._ended], [], [], 0 if wait_flags & os.WNOHANG else None)
-        if not ended:
+        ended = select.poll()
+        ended.register(self._ended, select.POLLIN)
+        if not ended.poll(0 if wait_flags & os.WNOHANG else None):
             return 0, 0
         os.close(self._ended)
         return self.pid, PREPARED.ask(Reap(self.pid))
@@ -176,6 +180,8 @@ def main() -> int:
         return 0
     os.environ.clear()
     os.environ.update(asked.env)
+    # Where the time zone was read once it stays.
+    time.tzset()
     os.chdir(asked.folder)
     sys.argv = [str(ROOT / "ai_memory" / "__main__.py"), *asked.words]
     # As the module that is started takes away what -m puts there.

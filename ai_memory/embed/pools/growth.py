@@ -59,10 +59,13 @@ class Growth:
             if worker not in self._coming:
                 return
             self._coming.remove(worker)
-            if self._take(worker, loaded):
-                return
-            self._rest()
-        worker.close()
+            is_used = False
+            try:
+                is_used = self._take(worker, loaded)
+            finally:
+                if not is_used:
+                    self._rest()
+                    worker.close()
 
     def _rest(self) -> None:
         self._rests_until = time.monotonic() + LOOKS_AGAIN_S

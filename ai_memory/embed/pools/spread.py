@@ -117,6 +117,8 @@ class SpreadEmbedder:
             worker.hang_up()
         for worker in workers:
             worker.close()
+        # A call that was under way may have started some since.
+        self._growth.end()
         for each in self._running:
             each.worker = None
         self._crew.end()

@@ -48,7 +48,10 @@ def this_start(found: DryRun, options: Options, limit: TokenLimit | None) -> Thi
         rows, ends_by = options.max_rows, MAX_ROWS
         tokens = _share(found.estimated_tokens, min(rows, found.texts), found.texts)
     if limit and limit.most < tokens:
-        rows, tokens, ends_by = _share(found.texts, limit.most, found.estimated_tokens), limit.most, limit.flag
+        # Vectors at hand cost no token.
+        texts = _share(found.texts, limit.most, found.estimated_tokens)
+        rows = min(rows, found.preflight.at_hand.rows + texts)
+        tokens, ends_by = limit.most, limit.flag
     seconds = found.estimate.seconds * tokens / max(found.estimated_tokens, 1) if found.estimate else None
     return ThisStart(rows, tokens, options.cost_of(tokens), seconds, ends_by)
 

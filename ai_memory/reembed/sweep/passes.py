@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ai_memory.reembed.events import PassBegan
@@ -48,6 +48,14 @@ HOT_ROWS = 20_000
 To freeze the list keeps writers waiting for 35 ms, no longer than a page does (two cores, 2026-11-26)."""
 
 
+@dataclass(slots=True)
+class _Gone:
+    """How many passes began, and how many rows the first one met in quarantine (None: it is not over)."""
+
+    passes: int = 0
+    met: int | None = None
+
+
 class Passes:
     """One invocation's work on one run."""
 
@@ -67,8 +75,7 @@ class Passes:
         """Sweep `scope`, in which the census `before` is taken; `following` is the start after this one."""
         self._store, self._sweep, self._committer, self._journal = store, sweep, committer, journal
         self._options, self._tools, self._scope = options, tools, scope
-        self._before, self._passes, self._next = before, 0, following
-        self._met: int | None = None
+        self._before, self._gone, self._next = before, _Gone(), following
         self._stale = StaleRows()
         self._budget = Budget(tools.spending, max_rows=options.max_rows)
 
@@ -88,8 +95,8 @@ class Passes:
         while True:
             written = self._written
             walk = self._walk(namespaces)
-            self._passes += 1
-            self._tools.observe(PassBegan(self._passes))
+            self._gone.passes += 1
+            self._tools.observe(PassBegan(self._gone.passes))
             if not self._sweep.over(walk, self._budget):
                 continue
             if walk.stopped or self._budget.spent:
@@ -101,13 +108,13 @@ class Passes:
             if len(self._sweep.left) >= census.stale:
                 return rows_left(run, self._sweep.left, census)
             if self._nothing_stuck(census, fresh, self._written - written):
-                return churn(run, self._passes, census, "Look for what writes other vectors over them, then")
+                return churn(run, self._gone.passes, census, "Look for what writes other vectors over them, then")
             fresh = census.fresh
             stale_before.append(census.stale)
             if len(stale_before) >= MIN_PASSES and census.stale >= stale_before[-2]:
                 if run.staged and self._stale.others_write(census):
                     return self._finish(census)
-                return churn(run, self._passes, census, "Run it again when the writers are quieter")
+                return churn(run, self._gone.passes, census, "Run it again when the writers are quieter")
             self._next_pass(census)
             namespaces = list(census.stale_by_namespace)
 
@@ -116,9 +123,9 @@ class Passes:
         """What was done, as far as it is committed."""
         committer = self._committer
         # What a later pass meets there the first one met, or this invocation put there.
-        met = self._sweep.rows_in_quarantine if self._met is None else self._met
+        met = self._sweep.rows_in_quarantine if self._gone.met is None else self._gone.met
         aside = met + committer.counters.quarantined
-        return Done(committer.counters, aside, self._passes, committer.target, committer.taken_from_others)
+        return Done(committer.counters, aside, self._gone.passes, committer.target, committer.taken_from_others)
 
     @property
     def idle(self) -> bool:
@@ -192,8 +199,8 @@ class Passes:
 
     def _next_pass(self, census: Census) -> None:
         """Begin the next pass; the census was taken after the last one."""
-        if self._met is None:
-            self._met = self._sweep.rows_in_quarantine
+        if self._gone.met is None:
+            self._gone.met = self._sweep.rows_in_quarantine
         with self._store.transaction() as transaction:
             transaction.progress.note_census(self._journal.run, census.counted())
             self._journal.run = transaction.runs.next_pass(self._journal.run, now_ms=self._tools.clock.now_ms())

@@ -136,6 +136,10 @@ class Sweep:
             self._committer.commit(answered, steps, in_flight=pages * self._texts_a_page)
         self._window.pages = pages
         self.left |= {each.document.id: each for each in answered.outcomes if isinstance(each, Unanswered)}
+        if self.left and answered.page.duplicates:
+            # Nor did rows of the same text get one.
+            of_text = {each.document.src: each for each in self.left.values()}
+            self.left |= {each.id: of_text[each.src] for each in answered.page.duplicates if each.src in of_text}
 
     def _after_commit(self, answered: Answered) -> None:
         page = answered.page

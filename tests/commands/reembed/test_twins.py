@@ -48,3 +48,15 @@ def test_a_row_in_quarantine_is_skipped_once_however_many_passes_meet_it(command
     found = command.reembed("--batch", "4").json
 
     assert (found["passes"], found["quarantined"], found["skipped"]) == (2, 1, 1)
+
+
+def test_rows_of_one_text_over_which_the_endpoint_breaks_down_end_the_run_as_what_is_left(
+    command: Command, endpoint: FakeEndpoint
+) -> None:
+    files.execute(command.db, "UPDATE memories SET title = 'POISON', content = 'x' WHERE id IN ('id-002', 'id-007')")
+    endpoint.change(poison="POISON", poison_fault="rate")
+
+    ended = command.reembed("--batch", "4")
+
+    assert (ended.code, ended.json["reason"], ended.json["passes"]) == (75, "rows left", 1)
+    assert "fails on 2 rows only" in ended.error
