@@ -56,7 +56,7 @@ def test_rows_of_one_text_over_which_the_endpoint_breaks_down_end_the_run_as_wha
     files.execute(command.db, "UPDATE memories SET title = 'POISON', content = 'x' WHERE id IN ('id-002', 'id-007')")
     endpoint.change(poison="POISON", poison_fault="rate")
 
-    ended = command.reembed("--batch", "4")
+    ended = command.reembed("--batch", "12")
 
     assert (ended.code, ended.json["reason"], ended.json["passes"]) == (75, "rows left", 1)
     assert "fails on 2 rows only" in ended.error
