@@ -49,9 +49,9 @@ from tests.reembed.sweep.test_inherited import Killed, check_cut_off
 from tests.reembed.test_checkpoint_properties import check_cursors, check_interruptions
 from tests.support.sometimes import Sometimes
 
-PROGRAMS, PROGRAMS_LONG = 60, 600
+PROGRAMS, PROGRAMS_LONG = 30, 600
 """Programs of the state machine in which a mutant must be caught; most are in the first twenty."""
-MAY_ESCAPE = 8
+MAY_ESCAPE = 12
 """Mutants that the short form may leave to the long one: which ones it catches changes with what the machine draws."""
 
 CASES = [pytest.param(each, by, id=f"{each.name}-{by}") for each in MUTANTS for by in each.caught_by]

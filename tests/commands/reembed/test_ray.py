@@ -41,6 +41,15 @@ def started(command: Command, where: str = "ray") -> subprocess.Popen[str]:
     return process
 
 
+def wait_for_words(process: subprocess.Popen[str], words: str) -> None:
+    """Return once a process has said them; what it says before is read away."""
+    assert process.stderr is not None
+    said: list[str] = []
+    while words not in "".join(said):
+        said.append(process.stderr.readline())
+        assert said[-1], said
+
+
 def named(words: str, pid: int) -> list[int]:
     """Return the processes below one whose command line has these words."""
     return [each for each, line in below(pid) if words in line]
@@ -138,6 +147,7 @@ def test_a_node_that_comes_is_used_and_one_that_goes_costs_no_row(command: Comma
         assert len(set(actors()) - before) == 1
         with head.another_node(cores=1):
             wait_for(lambda: len(set(actors()) - before) == 2, seconds=120)
+            wait_for_words(process, "One more worker embeds from now on: there are 2.")
             written = files.embedded(command.db)
             wait_for(lambda: files.embedded(command.db) > written + 20, seconds=120)
         written = files.embedded(command.db)
@@ -145,7 +155,6 @@ def test_a_node_that_comes_is_used_and_one_that_goes_costs_no_row(command: Comma
         process.terminate()
         ended = answer(process)
 
-    assert "One more worker embeds from now on: there are 2." in ended.err
     assert ended.json["quarantined"] == 0
     done = files.execute(command.db, "SELECT embedding IS NOT NULL FROM memories WHERE namespace = 'a' ORDER BY id")
     assert done == sorted(done, reverse=True), "a row before the cursor has no vector"
