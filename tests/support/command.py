@@ -118,6 +118,9 @@ class Command:
         for process in self.started:
             if process.poll() is None:
                 kill(process)
+            for stream in (process.stdin, process.stdout, process.stderr):
+                if stream:
+                    stream.close()
 
     def reembed(self, *words: str | Path) -> Answer:
         """Run `reembed`, with its result as JSON."""
