@@ -12,35 +12,21 @@ from typing import TYPE_CHECKING, dataclass_transform
 
 from msgspec import Struct, field
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from dataclasses import Field
-    from typing import Any
-
 __all__ = ["Frozen", "field"]
 
 
-class _Fields:
-    """The fields of a class as `dataclasses` keeps them, made when `replace`, `asdict` or `fields` asks for them."""
+class _OfDataclass:
+    """What `dataclasses` keeps of a class of its own, made once `replace`, `asdict`, `fields` or a printer asks."""
 
-    def __get__(self, instance: Frozen | None, owner: type[Frozen]) -> Mapping[str, Field[Any]]:
-        return _fields(owner)
-
-
-class _Params:
-    """How the class was made, which printers ask for."""
+    def __set_name__(self, owner: type[Frozen], name: str) -> None:
+        self._name = name
 
     def __get__(self, instance: Frozen | None, owner: type[Frozen]) -> object:
-        return _told(owner).__dataclass_params__
-
-
-def _fields(owner: type[Frozen]) -> Mapping[str, Field[Any]]:
-    fields: Mapping[str, Field[Any]] = _told(owner).__dataclass_fields__
-    return fields
+        return getattr(_dataclass(owner), self._name)
 
 
 @cache
-def _told(owner: type[Frozen]) -> Any:  # noqa: ANN401 - a class made by `dataclasses`
+def _dataclass(owner: type[Frozen]) -> type:
     names = owner.__struct_fields__
     return make_dataclass(owner.__name__, names, init=False, repr=False, eq=False, match_args=False)
 
@@ -50,5 +36,5 @@ class Frozen(Struct, frozen=True):
     """A frozen value, equal to those of its class with the same fields; `dataclasses` takes it for one of its own."""
 
     if not TYPE_CHECKING:  # mypy knows of them by the transform, and so checks what is given to `replace`
-        __dataclass_fields__ = _Fields()
-        __dataclass_params__ = _Params()
+        __dataclass_fields__ = _OfDataclass()
+        __dataclass_params__ = _OfDataclass()

@@ -67,10 +67,11 @@ def held(database: Database, *, now_ms: int) -> RunHeld:
     return RunHeld(f"{who} is at work on the vectors of {database.name}.", tip="Watch it: ai-memory reembed status")
 
 
-def at_work(lock: Lock) -> Holder | None:
-    """Return the live process that works on a run, None where none does: others hold the lock, too."""
-    holder = lock.holder if lock.state is LockState.RUNNER else None
-    return holder if holder and holder.task is Task.REEMBED and holder.may_live() else None
+def runner_of(run: Run, lock: Lock) -> Holder | None:
+    """Return the live process that runs the job, None where there is none or it is not known."""
+    holder = run.holder if lock.state is LockState.HIDDEN else lock.holder
+    known = lock.state in (LockState.HIDDEN, LockState.RUNNER)
+    return holder if known and holder and holder.may_live() else None
 
 
 def _no_runner(lock: Lock) -> RunnerStuck:

@@ -17,28 +17,21 @@ from ai_memory.embed.pools.local import processes
 from ai_memory.embed.pools.spread import SpreadEmbedder
 from ai_memory.embed.pools.worker import Worker
 from tests.embed.test_outcasts_and_stragglers import RIGHT, TEXTS, NoRoom
-from tests.embed.worker_models import TARGET, held_while_loading, odd
+from tests.embed.worker_models import TARGET, OfOdd, held_while_loading, odd
 from tests.support.command import wait_for
 from tests.support.processes import runs
 
 
-class Crew:
+class Crew(OfOdd):
     """One process of an odd model, and room for more, as `room` says; what starts a later one may be `replaced`."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.told, self.room = folder, list[str](), 0
-        self.starts = 0
-        self.start: Callable[[], Worker] = NoRoom
+        self.folder, self.told = folder, list[str]()
+        self.room = self.starts = 0
         awaited = Awaited()
-        self.crew = processes(
-            1,
-            lambda: Begin(partial(odd if not self.starts else held_while_loading, folder), at_once=1),
-            awaited,
-            self.told.append,
-            at_once=1,
-            max_batch=64,
-        )
-        self.start = self.crew.start
+        begin = lambda: Begin(partial(held_while_loading if self.starts else odd, folder), at_once=1)  # noqa: E731
+        self.crew = processes(1, begin, awaited, self.told.append, at_once=1, max_batch=64)
+        self.start: Callable[[], Worker] = self.crew.start
         crew = replace(self.crew, start=self._start, spare=self._spare)
         self.embedder = SpreadEmbedder(TARGET, crew, awaited, self.told.append)
 
@@ -50,15 +43,6 @@ class Crew:
     def _spare(self) -> int:
         spare, self.room = self.room, 0
         return spare
-
-    def started(self) -> list[int]:
-        return [int(text.removeprefix("loading in ")) for text in self.told if text.startswith("loading in ")]
-
-    def held(self) -> list[int]:
-        return [int(file.name) for file in self.folder.iterdir() if file.name.isdigit()]
-
-    def go(self) -> None:
-        (self.folder / "go").touch()
 
     def embeds(self) -> bool:
         return np.array_equal(self.embedder.embed_documents(TEXTS), RIGHT)

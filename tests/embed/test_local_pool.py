@@ -31,7 +31,7 @@ from ai_memory.errors import AiMemoryError, EmbedderInitFailed, TargetChanged, T
 from ai_memory.memory.freshness import Document
 from ai_memory.vectors.target import Vectors
 from ai_memory.vectors.witness import WITNESS_TEXTS
-from tests.embed.worker_models import BUG, DEADLY, HELD, SLOW, TARGET, held_while_loading, odd, unloadable
+from tests.embed.worker_models import BUG, DEADLY, HELD, SLOW, TARGET, OfOdd, held_while_loading, odd, unloadable
 from tests.support.command import wait_for
 from tests.support.fakes import HashEmbedder, patient
 
@@ -41,7 +41,7 @@ MAX_BATCH = 64
 
 
 @dataclass
-class Crew:
+class Crew(OfOdd):
     """Processes of one odd model; `folder` is theirs, and `told` what they and their end have told."""
 
     folder: Path
@@ -55,16 +55,6 @@ class Crew:
         tell = self.told.append
         crew = processes(self.processes, lambda: begin, self.awaited, tell, at_once=begin.at_once, max_batch=MAX_BATCH)
         self.embedder = SpreadEmbedder(TARGET, crew, self.awaited, tell)
-
-    def started(self) -> list[int]:
-        return [int(text.removeprefix("loading in ")) for text in self.told if text.startswith("loading in ")]
-
-    def held(self) -> list[int]:
-        """Return the processes that were asked what is not answered yet."""
-        return [int(file.name) for file in self.folder.iterdir() if file.name.isdigit()]
-
-    def go(self) -> None:
-        (self.folder / "go").touch()
 
     def change_weights(self) -> None:
         (self.folder / "weights").write_text("others", "utf-8")

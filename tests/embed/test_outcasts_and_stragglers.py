@@ -27,7 +27,7 @@ from ai_memory.embed.port import Outcasts, ResilientEmbedder
 from ai_memory.errors import TargetChanged, TransientFailure
 from ai_memory.vectors.target import Vectors
 from ai_memory.vectors.witness import WITNESS_TEXTS
-from tests.embed.worker_models import TARGET, drift, odd
+from tests.embed.worker_models import TARGET, OfOdd, drift, odd
 from tests.support.command import wait_for
 from tests.support.fakes import HashEmbedder, patient
 
@@ -35,7 +35,7 @@ TEXTS = tuple(f"text {number}" for number in range(20))
 RIGHT = HashEmbedder(model="first").embed_documents(TEXTS)
 
 
-class Crew:
+class Crew(OfOdd):
     """Processes of one odd model, of which one may be put out; `told` is what they and their end have told."""
 
     def __init__(self, folder: Path, many: int = 3, on_record: Callable[[], Vectors | None] = lambda: None) -> None:
@@ -44,9 +44,6 @@ class Crew:
         crew = processes(many, lambda: begin, awaited, self.told.append, at_once=1, max_batch=64)
         crew = replace(crew, on_record=on_record, pace=self.pace)
         self.embedder = SpreadEmbedder(TARGET, crew, awaited, self.told.append)
-
-    def started(self) -> list[int]:
-        return [int(text.removeprefix("loading in ")) for text in self.told if text.startswith("loading in ")]
 
     def start_all(self) -> None:
         """Have each process load its model."""

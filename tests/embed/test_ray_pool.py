@@ -26,7 +26,7 @@ from ai_memory.errors import EmbedderInitFailed, TransientFailure
 from ai_memory.memory.freshness import Document
 from ai_memory.vectors.target import Vectors
 from ai_memory.vectors.witness import WITNESS_TEXTS
-from tests.embed.worker_models import BUG, DEADLY, HELD, TARGET, odd, unloadable
+from tests.embed.worker_models import BUG, DEADLY, HELD, TARGET, OfOdd, odd, unloadable
 from tests.support.command import wait_for
 from tests.support.fakes import HashEmbedder, patient
 from tests.support.processes import below, runs
@@ -45,7 +45,7 @@ def own_ray() -> Iterator[Cluster]:
 
 
 @dataclass
-class Crew:
+class Crew(OfOdd):
     """Actors of one odd model; `folder` is theirs, and `told` what they and their end have told."""
 
     cluster: Cluster
@@ -59,16 +59,6 @@ class Crew:
         crew = self.cluster.crew(self.many, Model(lambda: begin, begin.at_once, 64, lambda: None), self.told.append)
         # The Ray is that of all tests.
         self.embedder = SpreadEmbedder(TARGET, replace(crew, end=lambda: None), Awaited(), self.told.append)
-
-    def started(self) -> list[int]:
-        return [int(text.removeprefix("loading in ")) for text in self.told if text.startswith("loading in ")]
-
-    def held(self) -> list[int]:
-        """Return the processes that were asked what is not answered yet."""
-        return [int(file.name) for file in self.folder.iterdir() if file.name.isdigit()]
-
-    def go(self) -> None:
-        (self.folder / "go").touch()
 
 
 @pytest.fixture

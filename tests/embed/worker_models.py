@@ -75,6 +75,25 @@ def held_while_loading(folder: Path, tell: Callable[[str], None]) -> Odd:
     return odd(folder, tell)
 
 
+class OfOdd:
+    """Workers of an odd model; `folder` is theirs, and `told` what they and their end have told."""
+
+    folder: Path
+    told: list[str]
+
+    def started(self) -> list[int]:
+        """Return the processes that have begun to load."""
+        return [int(text.removeprefix("loading in ")) for text in self.told if text.startswith("loading in ")]
+
+    def held(self) -> list[int]:
+        """Return the processes that were asked what is not answered yet."""
+        return [int(file.name) for file in self.folder.iterdir() if file.name.isdigit()]
+
+    def go(self) -> None:
+        """Have what is held answered."""
+        (self.folder / "go").touch()
+
+
 def unloadable(tell: Callable[[str], None]) -> Odd:
     """Refuse as a model does whose files are not whole."""
     del tell

@@ -25,7 +25,7 @@ from ai_memory.reembed.tools import Tools
 from ai_memory.show.narrator import Narrator
 from ai_memory.stores.opening import database
 from ai_memory.vectors.blob import encode
-from tests.embed.worker_models import TARGET, drift, odd
+from tests.embed.worker_models import TARGET, OfOdd, drift, odd
 from tests.reembed.work import Clock, Heard
 from tests.support import files
 from tests.support.fakes import HashEmbedder, patient
@@ -36,7 +36,7 @@ BATCH = 5
 
 
 @dataclass(slots=True)
-class Drifting(Heard):
+class Drifting(Heard, OfOdd):
     """Changes the weights of so many of the processes once `at` rows are done; `told` is what people are told."""
 
     folder: Path = Path()
@@ -44,9 +44,6 @@ class Drifting(Heard):
     at: int = 100
     told: list[str] = field(default_factory=list)
     drifted: list[int] = field(default_factory=list)
-
-    def started(self) -> list[int]:
-        return [int(text.removeprefix("loading in ")) for text in self.told if text.startswith("loading in ")]
 
     def advance(self, rows: int, spell: Spell | None = None) -> None:
         Heard.advance(self, rows, spell)

@@ -186,9 +186,9 @@ def main() -> int:
     sys.argv = [str(ROOT / "ai_memory" / "__main__.py"), *asked.words]
     # As the module that is started takes away what -m puts there.
     del sys.path[0]
-    start: object = importlib.import_module("ai_memory.__main__").start
-    assert callable(start)
-    return int(start())
+    from ai_memory.__main__ import start
+
+    return start()
 
 
 if __name__ == "__main__":

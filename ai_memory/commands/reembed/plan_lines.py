@@ -120,7 +120,7 @@ def _limited(start: ThisStart) -> str:
     """Return what a limit lets a start do."""
     paid = "" if start.cost is None else f" for {money(start.cost)}"
     timed = "" if start.seconds is None else f", in about {span(max(start.seconds, 1) * 1000)}"
-    at_most = f"{counted(start.rows, 'of them', 'of them')}, about {counted(start.tokens, 'token')}{paid}{timed}"
+    at_most = f"{start.rows:,} of them, about {counted(start.tokens, 'token')}{paid}{timed}"
     return f"--{start.ends_by} lets this start do {at_most}, at most: it would end with 75. Then: {GO_ON}"
 
 

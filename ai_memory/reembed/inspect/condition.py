@@ -9,7 +9,7 @@ from ai_memory.errors import EmbedderInitFailed
 from ai_memory.frozen import Frozen
 from ai_memory.reembed.breaker import believed_until
 from ai_memory.reembed.heartbeat import PAUSED
-from ai_memory.reembed.holding import STUCK_MS, last_sign
+from ai_memory.reembed.holding import STUCK_MS, last_sign, runner_of
 from ai_memory.stores.holder import Holder, LockState, Task
 
 if TYPE_CHECKING:
@@ -77,14 +77,7 @@ class Work(Frozen):
 
 def work_on(run: Run, lock: Lock) -> Work:
     """Return who works on a run."""
-    return Work(lock.state, _holder(run, lock))
-
-
-def _holder(run: Run, lock: Lock) -> Holder | None:
-    """Return the process that runs the job, None where there is none or it is not known."""
-    holder = run.holder if lock.state is LockState.HIDDEN else lock.holder
-    known = lock.state in (LockState.HIDDEN, LockState.RUNNER)
-    return holder if known and holder and holder.may_live() else None
+    return Work(lock.state, runner_of(run, lock))
 
 
 def condition(run: Run, work: Work, pause: Pause | None, *, now_ms: int) -> Condition:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from ai_memory.reembed.holding import at_work
+from ai_memory.reembed.holding import runner_of
 from ai_memory.reembed.plan.at_hand import Sorting
 from ai_memory.reembed.plan.census import Listener, Means, count_rows
 from ai_memory.reembed.plan.decide import order_of, scope_of
@@ -17,6 +17,7 @@ from ai_memory.reembed.plan.taking import Preflight
 from ai_memory.reembed.plan.targets import identity, known_fingerprint, recorded_target
 from ai_memory.reembed.plan.trial import require_updates
 from ai_memory.reembed.plan.undo_room import staged_bytes, undo_bytes
+from ai_memory.stores.holder import Task
 from ai_memory.text.times import with_timestamps
 
 if TYPE_CHECKING:
@@ -154,7 +155,8 @@ def dry_run(
 
     found, load, exact = store.consistently(read)
     known, told = known_fingerprint(store, target), count_tokens is not None and target.max_tokens > 0
-    held_by = at_work(database.lock()) if run else None
+    runner = runner_of(run, database.lock()) if run else None
+    held_by = runner if runner and runner.task is Task.REEMBED else None
     # What a runner that is at work wrote was not cut off, and it asks for that itself.
     doubted = InDoubt() if held_by else in_doubt(store, known, at_hand=found.at_hand, count_tokens=count_tokens)
     tokens = load.tokens + doubted.tokens
